@@ -1,0 +1,77 @@
+// Between storage formats and the numbers that operations compute with. Each result is rounded once, to nearest even.
+#pragma once
+#include "number.hpp"
+
+namespace softfloor {
+namespace {
+
+// Enumerations, not classes: the vectoriser takes them for the integers they are.
+enum class Float16 : uint16_t {};
+enum class Bfloat16 : uint16_t {};
+
+SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) { float x; __builtin_memcpy(&x, &bits, 4); return x; }
+SOFTFLOOR_INLINE uint32_t float_to_bits(float x) { uint32_t bits; __builtin_memcpy(&bits, &x, 4); return bits; }
+
+// ------------------------------------------------------------------------------------------------------------- to float
+SOFTFLOOR_INLINE float widen(float x) { return x; }
+SOFTFLOOR_INLINE float widen(Bfloat16 x) { return bits_to_float(uint32_t(x) << 16); }
+SOFTFLOOR_INLINE float widen(Float16 x) {
+    uint32_t sign = (uint32_t(x) & 0x8000u) << 16, rest = (uint32_t(x) & 0x7fffu) << 13;
+    // Read as a float32, the exponent is 112 too small: one exact product repairs normal and subnormal numbers alike.
+    float finite = bits_to_float(rest) * 0x1p112f;
+    uint32_t special = rest | 0x7f800000u;
+    return bits_to_float(sign | (rest >= 0x0f800000u ? special : float_to_bits(finite)));
+}
+
+// ----------------------------------------------------------------------------------------------------------- from double
+// Rounding twice is harmless if the first step rounds to odd: what was dropped survives as a set last bit.
+SOFTFLOOR_INLINE float round_to_odd(double x) {
+    float nearest = float(x);
+    double back = double(nearest);
+    uint32_t bits = float_to_bits(nearest) - (__builtin_fabs(back) > __builtin_fabs(x) ? 1u : 0u);
+    return bits_to_float(back == x ? bits : bits | 1u);
+}
+
+template <class T> T narrow(double x);
+template <> SOFTFLOOR_INLINE float narrow<float>(double x) { return float(x); }
+template <> SOFTFLOOR_INLINE Bfloat16 narrow<Bfloat16>(double x) {
+    uint32_t bits = float_to_bits(round_to_odd(x));
+    return Bfloat16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+template <> SOFTFLOOR_INLINE Float16 narrow<Float16>(double x) {
+    float odd = round_to_odd(x);
+    uint32_t sign = float_to_bits(odd) >> 16 & 0x8000u, size = float_to_bits(odd) & 0x7fffffffu;
+    // Adding 1/2 leaves the units of 2^-24 of a subnormal half in the last bits, rounded by the addition.
+    uint32_t subnormal = float_to_bits(bits_to_float(size) + 0.5f) - 0x3f000000u;
+    uint32_t normal = (size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13;
+    uint32_t result = size < 0x38800000u ? subnormal : size >= 0x47800000u ? 0x7c00u : normal;
+    return Float16(sign | result);
+}
+SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
+
+// The one NaN that is ever returned: which operand's payload survives differs between instruction sets.
+SOFTFLOOR_INLINE float canonical(float x) { return x == x ? x : bits_to_float(0x7fc00000u); }
+SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double(int64_t(0x7ff8) << 48); }
+
+// -------------------------------------------------------------------------------------- load and store, by storage format
+template <class T> struct Format {  // float16, bfloat16, float32
+    using Number = double;
+    SOFTFLOOR_INLINE static double load(T x) { return double(widen(x)); }
+    SOFTFLOOR_INLINE static T store(double x) {
+        T rounded = narrow<T>(x);
+        if constexpr (sizeof(T) == 4) return canonical(rounded);
+        else return x == x ? rounded : quiet_nan();
+    }
+    SOFTFLOOR_INLINE static T quiet_nan() {
+        if constexpr (__is_same(T, Bfloat16)) return Bfloat16(0x7fc0u);
+        else return Float16(0x7e00u);
+    }
+};
+template <> struct Format<double> {
+    using Number = Pair;
+    SOFTFLOOR_INLINE static Pair load(double x) { return {x}; }
+    SOFTFLOOR_INLINE static double store(Pair x) { return canonical(collapse(x)); }
+};
+
+}  // namespace
+}  // namespace softfloor

@@ -1,0 +1,186 @@
+// Numbers with about twice the digits of the result, so that a function is rounded once.
+//
+//   result          computed in
+//   float16         double
+//   bfloat16        double
+//   float32         double
+//   float64         Pair: the unevaluated sum hi + lo of two doubles, about 106 bits
+//
+// An operation in ops/ is written once over "N", which is double or Pair. Everything here is branch-free scalar
+// arithmetic in IEEE double with explicit fma, so that the compiler vectorises the loop around it and every
+// instruction set returns the same bits. All of it lives in an anonymous namespace: a copy compiled for AVX-512 must
+// never be the one that the linker hands to an older CPU.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#define SOFTFLOOR_INLINE [[gnu::always_inline]] inline
+
+namespace softfloor {
+namespace {
+
+SOFTFLOOR_INLINE double bits_to_double(int64_t bits) { double x; __builtin_memcpy(&x, &bits, 8); return x; }
+SOFTFLOOR_INLINE int64_t double_to_bits(double x) { int64_t bits; __builtin_memcpy(&bits, &x, 8); return bits; }
+
+// Adding 1.5 * 2^52 pushes the fraction out of the significand: the sum holds round(x) in its low bits.
+constexpr double round_shift = 0x1.8p52;
+SOFTFLOOR_INLINE double round_to_integer(double x) { return (x + round_shift) - round_shift; }
+
+// 2^k for an integer k in [-1022, 1023]: the low bits of k + shift + 1023 become the exponent field.
+SOFTFLOOR_INLINE double power_of_two(double k) { return bits_to_double(double_to_bits(k + (round_shift + 1023.0)) << 52); }
+
+// ---------------------------------------------------------------------------------------------------------------- Pair
+struct Pair {
+    double hi, lo;
+    SOFTFLOOR_INLINE Pair() = default;
+    SOFTFLOOR_INLINE constexpr Pair(double h, double l = 0.0) : hi(h), lo(l) {}
+};
+
+// Exact a + b (Knuth); the fast form needs |a| >= |b| or a = 0 (Dekker).
+SOFTFLOOR_INLINE Pair two_sum(double a, double b) {
+    double sum = a + b, part = sum - a;
+    return {sum, (a - (sum - part)) + (b - part)};
+}
+SOFTFLOOR_INLINE Pair fast_two_sum(double a, double b) {
+    double sum = a + b;
+    return {sum, b - (sum - a)};
+}
+SOFTFLOOR_INLINE Pair two_product(double a, double b) {
+    double product = a * b;
+    return {product, __builtin_fma(a, b, -product)};
+}
+
+SOFTFLOOR_INLINE Pair operator-(Pair a) { return {-a.hi, -a.lo}; }
+SOFTFLOOR_INLINE Pair operator+(Pair a, Pair b) {
+    Pair sum = two_sum(a.hi, b.hi);
+    return fast_two_sum(sum.hi, sum.lo + (a.lo + b.lo));
+}
+SOFTFLOOR_INLINE Pair operator-(Pair a, Pair b) { return a + (-b); }
+SOFTFLOOR_INLINE Pair operator*(Pair a, Pair b) {
+    Pair product = two_product(a.hi, b.hi);
+    return fast_two_sum(product.hi, product.lo + __builtin_fma(a.hi, b.lo, a.lo * b.hi));
+}
+
+// ------------------------------------------------------------------------------------- the verbs shared by double and Pair
+SOFTFLOOR_INLINE double head(double x) { return x; }
+SOFTFLOOR_INLINE double head(Pair x) { return x.hi; }
+
+SOFTFLOOR_INLINE double select(bool condition, double yes, double no) { return condition ? yes : no; }
+SOFTFLOOR_INLINE Pair select(bool condition, Pair yes, Pair no) {
+    return {condition ? yes.hi : no.hi, condition ? yes.lo : no.lo};
+}
+
+SOFTFLOOR_INLINE double absolute(double x) { return __builtin_fabs(x); }
+SOFTFLOOR_INLINE Pair absolute(Pair x) {
+    double sign = __builtin_copysign(1.0, x.hi);
+    return {__builtin_fabs(x.hi), sign * x.lo};
+}
+
+// |magnitude| with the sign of x, zeros included.
+SOFTFLOOR_INLINE double with_sign(double magnitude, double x) { return __builtin_copysign(magnitude, x); }
+SOFTFLOOR_INLINE Pair with_sign(Pair magnitude, Pair x) {
+    return {__builtin_copysign(magnitude.hi, x.hi), __builtin_copysign(1.0, x.hi) * magnitude.lo};
+}
+
+// min(x, limit) that lets NaN through.
+SOFTFLOOR_INLINE double at_most(double x, double limit) { return x > limit ? limit : x; }
+SOFTFLOOR_INLINE Pair at_most(Pair x, double limit) { return select(x.hi > limit, Pair(limit), x); }
+
+SOFTFLOOR_INLINE double times_power_of_two(double x, double factor) { return x * factor; }
+SOFTFLOOR_INLINE Pair times_power_of_two(Pair x, double factor) { return {x.hi * factor, x.lo * factor}; }
+
+// Products of inputs: a double holds that of two float32 exactly, a Pair that of two float64.
+SOFTFLOOR_INLINE double exact_product(double a, double b) { return a * b; }
+SOFTFLOOR_INLINE Pair exact_product(Pair a, Pair b) { return two_product(a.hi, b.hi); }
+
+SOFTFLOOR_INLINE double square(double x) { return x * x; }
+SOFTFLOOR_INLINE Pair square(Pair x) {
+    Pair product = two_product(x.hi, x.hi);
+    return fast_two_sum(product.hi, __builtin_fma(x.hi + x.hi, x.lo, product.lo));
+}
+
+SOFTFLOOR_INLINE double reciprocal(double x) { return 1.0 / x; }
+SOFTFLOOR_INLINE Pair reciprocal(Pair x) {
+    double estimate = 1.0 / x.hi;
+    double residual = __builtin_fma(-x.hi, estimate, 1.0) - x.lo * estimate;
+    return fast_two_sum(estimate, estimate * residual);
+}
+
+// The largest finite result, 2^128 - 2^104 for all that is computed in double. Error-free transformations turn inf into
+// NaN, so an operation works on finite(x) and puts the infinity back where the function grows like x.
+template <class N> constexpr double largest = 0.0;
+template <> constexpr double largest<double> = 0x1.fffffep127;
+template <> constexpr double largest<Pair> = 0x1.fffffffffffffp1023;
+
+template <class N> SOFTFLOOR_INLINE N finite(N x) {
+    return select(__builtin_fabs(head(x)) > largest<N>, N(__builtin_copysign(largest<N>, head(x))), x);
+}
+template <class N> SOFTFLOOR_INLINE N keep_infinity(N value, N x) {
+    return select(__builtin_fabs(head(x)) > largest<N>, x, value);
+}
+
+// x Phi(x) and x sigmoid(x) of a subnormal bfloat16 lie within 2^-130 of the middle between two results. Where the factor
+// beside x is computed from an argument of at least 2^-40, it stays on its side of 1/2 and the result is rounded to the
+// right side; a float32 moves by 2^-18 ulp at most. Pairs need no such help: their promise is not correct rounding.
+SOFTFLOOR_INLINE double at_least_tiny(double t) { return t < 0x1p-40 ? 0x1p-40 : t; }
+SOFTFLOOR_INLINE Pair at_least_tiny(Pair t) { return t; }
+
+// c[0] + c[1] x + ... by Horner; unrolled by the template, because a loop inside a loop is not vectorised.
+template <int count> SOFTFLOOR_INLINE double polynomial(const double* c, double x) {
+    if constexpr (count == 1) return c[0];
+    else return __builtin_fma(polynomial<count - 1>(c + 1, x), x, c[0]);
+}
+template <int count> SOFTFLOOR_INLINE double polynomial(const double (&c)[count], double x) {
+    return polynomial<count>(&c[0], x);
+}
+
+// A constant known to more digits than a double holds, as the number format at hand sees it.
+template <class N> constexpr N constant(Pair value);
+template <> SOFTFLOOR_INLINE constexpr double constant<double>(Pair value) { return value.hi; }
+template <> SOFTFLOOR_INLINE constexpr Pair constant<Pair>(Pair value) { return value; }
+
+// -------------------------------------------------------------------------------------------------------------- Scaled
+// mantissa * 2^power. float64 results reach down to 2^-1074, where no pair is accurate any more, so the power of two is
+// applied once, at the very end. In double (for float32 results) nothing can underflow and the factor is applied at once.
+template <class N> struct Power;
+template <> struct Power<double> { double factor = 1.0; };
+template <> struct Power<Pair> { double exponent = 0.0; };
+
+SOFTFLOOR_INLINE Power<double> select(bool condition, Power<double> yes, Power<double> no) {
+    return {condition ? yes.factor : no.factor};
+}
+SOFTFLOOR_INLINE Power<Pair> select(bool condition, Power<Pair> yes, Power<Pair> no) {
+    return {condition ? yes.exponent : no.exponent};
+}
+
+SOFTFLOOR_INLINE Power<double> doubled(Power<double> power) { return {2.0 * power.factor}; }
+SOFTFLOOR_INLINE Power<Pair> doubled(Power<Pair> power) { return {power.exponent + 1.0}; }
+
+template <class N> struct Scaled {
+    N mantissa;
+    Power<N> power = {};
+};
+
+template <class N> SOFTFLOOR_INLINE Scaled<N> select(bool condition, Scaled<N> yes, Scaled<N> no) {
+    return {select(condition, yes.mantissa, no.mantissa), select(condition, yes.power, no.power)};
+}
+
+SOFTFLOOR_INLINE double apply(Scaled<double> x) { return x.mantissa * x.power.factor; }
+// Exponents down to -2400 in three factors. Only the last product can round: an inexact intermediate ends as zero.
+SOFTFLOOR_INLINE Pair apply(Scaled<Pair> x) {
+    double third = round_to_integer(x.power.exponent * (1.0 / 3.0));
+    double factor = power_of_two(third), last = power_of_two(x.power.exponent - (third + third));
+    return {x.mantissa.hi * factor * factor * last, x.mantissa.lo * factor * factor * last};
+}
+
+// What an operation returns: the function and its slope from the same intermediate results. A kernel that needs only
+// one of them leaves the other to the compiler, which drops it.
+template <class N> struct Jet {
+    Scaled<N> value, slope;
+};
+template <class N> struct ParametricJet {
+    Scaled<N> value, slope, parameter_slope;
+};
+
+}  // namespace
+}  // namespace softfloor

@@ -1,0 +1,183 @@
+// With ufunc_call.hpp the only source that knows Python and NumPy: makes ufuncs from the kernel tables.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#include <numpy/arrayobject.h>
+#include <numpy/ufuncobject.h>
+
+#include "gufunc.hpp"
+#include "ufunc_call.hpp"
+
+namespace {
+
+using namespace softfloor;
+
+int bfloat16_type = NPY_NOTYPE;
+
+int type_number(char letter, Dtype dtype) {
+    if (letter == 'd') return NPY_DOUBLE;
+    if (letter == 'l') return NPY_INT64;
+    const int numbers[dtype_count] = {NPY_HALF, bfloat16_type, NPY_FLOAT, NPY_DOUBLE};
+    return numbers[dtype];
+}
+size_t item_size(char letter, Dtype dtype) { return letter == 'T' ? itemsizes[dtype] : 8; }
+
+// A copy that lives as long as the process, as ufuncs do: NumPy keeps pointers to names, types and documentation.
+const char* forever(const char* text) { return strdup(text); }
+
+// One loop per dtype. NumPy's own types go in at creation, narrowest first, so that integers promote as they do in
+// NumPy; bfloat16 is registered afterwards.
+constexpr Dtype creation_order[] = {float16, float32, float64};
+
+struct LoopTypes {
+    int inputs, outputs;
+    const char* letters;  // one per operand
+    PyUFuncGenericFunction function;
+};
+
+PyObject* make_ufunc(const LoopTypes& types, void* const (&data)[dtype_count], const char* name, const char* doc,
+                     const char* signature) {
+    int count = types.inputs + types.outputs;
+    auto* functions = static_cast<PyUFuncGenericFunction*>(PyMem_RawMalloc(3 * sizeof(PyUFuncGenericFunction)));
+    auto** pointers = static_cast<void**>(PyMem_RawMalloc(3 * sizeof(void*)));
+    char* numbers = static_cast<char*>(PyMem_RawMalloc(size_t(3 * count)));
+    for (int i = 0; i < 3; ++i) {
+        functions[i] = types.function;
+        pointers[i] = data[creation_order[i]];
+        for (int k = 0; k < count; ++k) numbers[i * count + k] = char(type_number(types.letters[k], creation_order[i]));
+    }
+    PyObject* ufunc = PyUFunc_FromFuncAndDataAndSignature(functions, pointers, numbers, 3, types.inputs, types.outputs,
+                                                          PyUFunc_None, forever(name), forever(doc), 0, signature);
+    if (!ufunc) return nullptr;
+    int bfloat16_numbers[maximum_operands];
+    for (int k = 0; k < count; ++k) bfloat16_numbers[k] = type_number(types.letters[k], bfloat16);
+    if (PyUFunc_RegisterLoopForType(reinterpret_cast<PyUFuncObject*>(ufunc), bfloat16_type, types.function,
+                                    bfloat16_numbers, data[bfloat16]) < 0) {
+        Py_DECREF(ufunc);
+        return nullptr;
+    }
+    return ufunc;
+}
+
+PyObject* make_elementwise(int index, const char* name, const char* doc) {
+    const ElementwiseEntry& entry = current_table().elementwise[index];
+    void* data[dtype_count];
+    for (int dtype = 0; dtype < dtype_count; ++dtype)
+        data[dtype] = new ElementwiseLoop{index, Dtype(dtype), entry.inputs, entry.outputs};
+    return make_ufunc({entry.inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
+}
+
+PyObject* make_rows(int index, const char* name, const char* doc) {
+    const RowEntry& entry = current_table().rows[index];
+    const char* arrow = std::strstr(entry.signature, "->");
+    RowLoop loop = {index, float16, 0, 0, {}, {}};
+    int count = 0;
+    for (const char* c = entry.signature; *c; ++c) {
+        if (*c == '(') {
+            (c < arrow ? loop.inputs : loop.outputs)++;
+            loop.is_row[count++] = c[1] == 'n';
+        }
+    }
+    void* data[dtype_count];
+    for (int dtype = 0; dtype < dtype_count; ++dtype) {
+        auto* own = new RowLoop(loop);
+        own->dtype = Dtype(dtype);
+        for (int k = 0; k < count; ++k) own->sizes[k] = item_size(entry.types[k], own->dtype);
+        data[dtype] = own;
+    }
+    return make_ufunc({loop.inputs, loop.outputs, entry.types, row_loop}, data, name, doc, entry.signature);
+}
+
+PyObject* make(PyObject*, PyObject* args) {
+    const char *function, *variant, *name, *doc;
+    if (!PyArg_ParseTuple(args, "ssss", &function, &variant, &name, &doc)) return nullptr;
+    const KernelTable& table = current_table();
+    auto is_it = [&](const auto& entry) { return !std::strcmp(entry.name, function) && !std::strcmp(entry.variant, variant); };
+    for (int i = 0; i < table.elementwise_count; ++i)
+        if (is_it(table.elementwise[i])) return make_elementwise(i, name, doc);
+    for (int i = 0; i < table.row_count; ++i)
+        if (is_it(table.rows[i])) return make_rows(i, name, doc);
+    return PyErr_Format(PyExc_LookupError, "no kernel %s of %s is compiled in; rebuild softfloor", variant, function);
+}
+
+PyObject* kernels(PyObject*, PyObject*) {
+    PyObject* list = PyList_New(0);
+    const KernelTable& table = current_table();
+    auto append = [&](const auto& entry) {
+        PyObject* item = Py_BuildValue("(ss)", entry.name, entry.variant);
+        if (item) PyList_Append(list, item);
+        Py_XDECREF(item);
+    };
+    for (int i = 0; i < table.elementwise_count; ++i) append(table.elementwise[i]);
+    for (int i = 0; i < table.row_count; ++i) append(table.rows[i]);
+    return list;
+}
+
+PyObject* available_cpus(PyObject*, PyObject*) {
+    const AvailableTables& found = available_tables();
+    PyObject* names = PyTuple_New(found.count);
+    for (int i = 0; names && i < found.count; ++i)
+        PyTuple_SET_ITEM(names, i, PyUnicode_FromString(found.tables[i]->instruction_set));
+    return names;
+}
+
+PyObject* current_cpu(PyObject*, PyObject*) { return PyUnicode_FromString(current_table().instruction_set); }
+
+PyObject* use_cpu(PyObject*, PyObject* name) {
+    const char* text = PyUnicode_AsUTF8(name);
+    return text ? PyBool_FromLong(use_table(text)) : nullptr;
+}
+
+PyObject* get_threads(PyObject*, PyObject*) { return Py_BuildValue("(ii)", requested_thread_count(), thread_count()); }
+
+PyObject* set_threads(PyObject*, PyObject* count) {
+    long n = PyLong_AsLong(count);
+    if (n == -1 && PyErr_Occurred()) return nullptr;
+    set_thread_count(int(n));
+    Py_RETURN_NONE;
+}
+
+PyMethodDef methods[] = {
+    {"make_ufunc", make, METH_VARARGS, "make_ufunc(function, variant, name, doc): a new np.ufunc over a kernel."},
+    {"kernels", kernels, METH_NOARGS, "Every (function, variant) that is compiled in."},
+    {"available_cpus", available_cpus, METH_NOARGS, "Instruction sets that this CPU runs, best first."},
+    {"current_cpu", current_cpu, METH_NOARGS, "The instruction set whose kernels run."},
+    {"use_cpu", use_cpu, METH_O, "Run the kernels of that instruction set; False if there are none."},
+    {"get_threads", get_threads, METH_NOARGS, "(threads asked for or 0, threads that the next call may use)."},
+    {"set_threads", set_threads, METH_O, "Ask for a number of threads; 0 leaves it to OpenMP."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int execute(PyObject* module) {
+    if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return -1;
+    PyObject* ml_dtypes = PyImport_ImportModule("ml_dtypes");
+    PyObject* type = ml_dtypes ? PyObject_GetAttrString(ml_dtypes, "bfloat16") : nullptr;
+    Py_XDECREF(ml_dtypes);
+    PyArray_Descr* descriptor = nullptr;
+    if (!type || !PyArray_DescrConverter(type, &descriptor)) {
+        Py_XDECREF(type);
+        return -1;
+    }
+    Py_DECREF(type);
+    bfloat16_type = descriptor->type_num;
+    Py_DECREF(descriptor);
+    return add_ufunc_call(module);
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "softfloor._core", "Compiled kernels behind NumPy ufuncs.", 0, methods, slots,
+                          nullptr, nullptr, nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,59 @@
+// gelu(x) = x Phi(x) and its tanh approximation, both with the tail as a factor: x Q(|x|) below zero, x - x Q(x) above.
+#pragma once
+#include "../math/normal.hpp"
+#include "../math/zero.hpp"
+#include "sigmoid.hpp"
+
+namespace softfloor {
+namespace {
+
+// With t = |x| and Q(t) = G R / 2 (math/normal.hpp):
+//   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
+//   gelu'(x) = Phi(x) + x phi(x) = G (R/2 - t/sqrt(2 pi)) for x < 0, one minus the same otherwise, with one zero.
+struct Gelu {
+    // At t = 40, G < 2^-1154: tail and slope are zero in every format.
+    static constexpr double vanished = 40.0;
+
+    template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
+        bool negative = head(x) < 0;
+        N size = finite(absolute(x)), t = at_most(size, vanished);
+        auto g = gaussian(at_least_tiny(t));
+        N half_ratio = times_power_of_two(tail_ratio(at_least_tiny(t)), 0.5);
+
+        N below = t * half_ratio;
+        Scaled<N> value = select(negative, Scaled<N>{below * g.mantissa, g.power}, Scaled<N>{size - below * g.value});
+        value.mantissa = keep_infinity(with_sign(value.mantissa, x), select(negative, N(0.0), x));
+
+        N bend = half_ratio - t * constant<N>(coefficients::inverse_sqrt_two_pi);
+        Scaled<N> slope = select(negative, Scaled<N>{bend * g.mantissa, g.power}, Scaled<N>{N(1.0) - bend * g.value});
+        return {value, around(coefficients::gelu_zero, x, slope)};
+    }
+};
+
+// gelu_tanh(x) = x (1 + tanh(u))/2 = x sigmoid(v) with v = 2 u = x (c1 + c3 x^2), c1 = sqrt(8/pi), c3 = 0.044715 c1.
+// With e = e^-|v|, r = 1/(1 + e) and w = |x| dv/dx = |v| + 2 c3 |x|^3:
+//   gelu_tanh'(x) = e (1 + e - w) r^2 for x < 0,  (1 + e + w e) r^2 otherwise, with one zero.
+struct GeluTanh {
+    // At |x| = 24, |v| > 1000: e < 2^-1440.
+    static constexpr double vanished = 24.0;
+
+    template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
+        bool negative = head(x) < 0;
+        N size = finite(absolute(x)), t = at_most(size, vanished);
+        N linear = t * constant<N>(coefficients::gelu_tanh_linear);
+        N cubic = t * (square(t) * constant<N>(coefficients::gelu_tanh_cubic));
+        N v = linear + cubic;
+        auto [e, r] = logistic(v);
+
+        Scaled<N> value = select(negative, Scaled<N>{t * (e.mantissa * r), e.power}, Scaled<N>{size * r});
+        value.mantissa = keep_infinity(with_sign(value.mantissa, x), select(negative, N(0.0), x));
+
+        N w = v + times_power_of_two(cubic, 2.0), square_of_r = square(r), one_plus_e = N(1.0) + e.value;
+        Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - w) * square_of_r), e.power},
+                                 Scaled<N>{(one_plus_e + w * e.value) * square_of_r});
+        return {value, around(coefficients::gelu_tanh_zero, x, slope)};
+    }
+};
+
+}  // namespace
+}  // namespace softfloor

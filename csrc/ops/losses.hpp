@@ -1,0 +1,92 @@
+// Cross-entropy of softmax(x) on one contiguous row, from the same maximum, ties and sum as softmax itself (rows.hpp).
+//   class label l:    loss = t_l + L,                gradient = softmax - onehot(l)
+//   probabilities y:  loss = sum_i y_i (t_i + L),    gradient = softmax sum(y) - y
+// with t_i = m - x_i and L = log1p(c - 1 + S): the logarithm of softmax is never taken.
+#pragma once
+#include "rows.hpp"
+
+namespace softfloor {
+namespace {
+
+template <class T> SOFTFLOOR_INLINE typename Row<T>::N class_loss(Row<T>& row, int64_t label) {
+    auto depth = row.depth(Row<T>::number(row.x[label]));
+    auto log_of_total = row.log_of_total();
+    bool unbounded = (head(depth) == infinity) | (head(log_of_total) == infinity);
+    return unbounded && head(row.others) == head(row.others) ? decltype(depth)(infinity) : depth + log_of_total;
+}
+
+template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& row, const T* labels) {
+    using N = typename Row<T>::N;
+    N log_of_total = row.log_of_total();
+    Sum<N> sum;
+    for_each_lane(row.n, [&](size_t i, size_t j) {
+        N weight = Format<T>::load(labels[i]), surprise = row.depth(Row<T>::number(row.x[i])) + log_of_total;
+        surprise = select(head(surprise) != head(surprise) && head(log_of_total) == head(log_of_total), N(infinity), surprise);
+        // A class of probability 0 costs nothing, even where its logit is -inf.
+        sum.add(j, select(head(weight) == 0, N(0.0), keep_infinity(weight * finite(surprise), surprise)));
+    });
+    return sum.total();
+}
+
+struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        row.sum_terms(static_cast<T*>(nullptr));
+        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, *static_cast<const int64_t*>(in[1])));
+    }
+};
+
+struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        row.sum_terms(static_cast<T*>(nullptr));
+        *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
+    }
+};
+
+struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, scale of the gradient
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        using N = typename Row<T>::N;
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        int64_t label = *static_cast<const int64_t*>(in[1]);
+        N scale = *static_cast<const double*>(in[2]);
+        T* gradient = static_cast<T*>(out[1]);
+        // Read before the row is overwritten: the gradient may take the logits' place.
+        double label_logit = Row<T>::number(row.x[label]);
+        N label_depth = row.depth(label_logit), label_term = Row<T>::exponential(label_depth);
+        auto* terms = terms_of(gradient, scratch);
+        row.sum_terms(terms);
+        N log_of_total = row.log_of_total(), inverse_total = row.inverse_total(), each = inverse_total * scale;
+        for_each_lane(n, [&](size_t i, size_t) { gradient[i] = Format<T>::store(scaled_term(terms[i], each)); });
+        // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
+        N rest = label_logit == row.maximum ? row.others + N(row.ties - 1.0) : row.others - label_term + N(row.ties);
+        gradient[label] = Format<T>::store(-(rest * each));
+        bool unbounded = (head(label_depth) == infinity) | (head(log_of_total) == infinity);
+        N loss = unbounded && head(row.others) == head(row.others) ? N(infinity) : label_depth + log_of_total;
+        *static_cast<T*>(out[0]) = Format<T>::store(loss);
+    }
+};
+
+struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        using N = typename Row<T>::N;
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        const T* labels = static_cast<const T*>(in[1]);
+        N scale = *static_cast<const double*>(in[2]);
+        row.sum_terms(static_cast<T*>(nullptr));
+        N loss = probability_loss(row, labels);
+        Sum<N> sum;
+        for_each_lane(n, [&](size_t i, size_t j) { sum.add(j, Format<T>::load(labels[i])); });
+        N each = row.inverse_total() * sum.total();
+        T* gradient = static_cast<T*>(out[1]);
+        // The term is computed again in full precision: softmax and label may cancel.
+        for_each_lane(n, [&](size_t i, size_t) {
+            N probability = Row<T>::exponential(row.depth(Row<T>::number(row.x[i]))) * each;
+            gradient[i] = Format<T>::store((probability - Format<T>::load(labels[i])) * scale);
+        });
+        *static_cast<T*>(out[0]) = Format<T>::store(loss);
+    }
+};
+
+}  // namespace
+}  // namespace softfloor

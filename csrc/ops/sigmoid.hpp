@@ -1,0 +1,66 @@
+// sigmoid, tanh and silu, all from e = e^-|z|, which never overflows. r = 1/(1 + e) lies in [1/2, 1].
+#pragma once
+#include "../math/exp.hpp"
+#include "../math/zero.hpp"
+
+namespace softfloor {
+namespace {
+
+// sigmoid(x) = r for x >= 0 and e r for x < 0; sigmoid'(x) = sigmoid(x) sigmoid(-x) = e r^2 without 1 - sigmoid.
+struct Sigmoid {
+    template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
+        auto e = exponential_of_minus(absolute(x));
+        N r = reciprocal(N(1.0) + e.value);
+        return {select(head(x) < 0, Scaled<N>{e.mantissa * r, e.power}, Scaled<N>{r}),
+                {e.mantissa * square(r), e.power}};
+    }
+};
+
+// tanh(x) = (1 - e)/(1 + e), tanh'(x) = sech^2(x) = 4 e/(1 + e)^2 with e = e^(-2|x|); 1 - e comes from expm1.
+struct Tanh {
+    template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
+        auto e = exponential_of_minus(times_power_of_two(absolute(x), 2.0));
+        N r = reciprocal(N(2.0) + e.minus_one);
+        return {{with_sign(-e.minus_one * r, x)},
+                {times_power_of_two(e.mantissa * square(r), 4.0), e.power}};
+    }
+};
+
+// What x sigmoid(z) and its slope have in common, for |z| = t.
+template <class N> struct Logistic {
+    Exponential<N> e;
+    N r;
+};
+template <class N> SOFTFLOOR_INLINE Logistic<N> logistic(N t) {
+    auto e = exponential_of_minus(at_least_tiny(t));
+    return {e, reciprocal(N(1.0) + e.value)};
+}
+
+// silu(x) = x sigmoid(z), z = beta x.
+//   silu'(x) = sigmoid(z) (1 + z sigmoid(-z)) = e (1 + e - t) r^2 for z < 0, (1 + e + t e) r^2 otherwise,
+//   which has one zero, where 1 + e^z + z = 0;   d silu/d beta = x^2 sigmoid(z) sigmoid(-z) = x^2 e r^2.
+struct Silu {
+    template <class N> SOFTFLOOR_INLINE static ParametricJet<N> at(N x, N beta) {
+        N bounded = finite(x);
+        // inf * 0 is no number, but sigmoid(0 x) is 1/2 for every x, and 0 sigmoid(z) is 0 for every beta.
+        bool flat = (head(x) == 0) | (head(beta) == 0);
+        N z = select(flat, N(0.0 * (head(bounded) + head(finite(beta)))), exact_product(beta, x));
+        bool negative = head(z) < 0;
+        N t = absolute(z);
+        auto [e, r] = logistic(t);
+        e.mantissa = select(head(t) > exponential_limit<N>, N(0.0), e.mantissa);
+        // e.mantissa r < 1.42: times the largest x it must not overflow before the power shrinks it.
+        bool large = __builtin_fabs(head(x)) > 1;
+        Scaled<N> tail = {bounded * (times_power_of_two(e.mantissa * r, large ? 0.5 : 1.0)), select(large, doubled(e.power), e.power)};
+        Scaled<N> value = select(negative, tail, Scaled<N>{keep_infinity(bounded * r, x)});
+
+        N limited = at_most(t, exponential_limit<N>), square_of_r = square(r), one_plus_e = N(1.0) + e.value;
+        Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - limited) * square_of_r), e.power},
+                                 Scaled<N>{(one_plus_e + limited * e.value) * square_of_r});
+        return {value, around(coefficients::silu_zero, z, slope),
+                {bounded * (bounded * (e.mantissa * square_of_r)), e.power}};
+    }
+};
+
+}  // namespace
+}  // namespace softfloor

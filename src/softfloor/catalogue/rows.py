@@ -1,0 +1,60 @@
+"""Functions along an axis: the softmax family and its cross-entropy."""
+
+from .record import RowKernel, Rows
+
+
+def _total(xp, row):
+    return sum(xp.exp(z) for z in row)
+
+
+softmax = Rows(
+    name="softmax",
+    title="Softmax",
+    summary="e^z_i / sum_j e^z_j: positive numbers that add up to 1.",
+    formula=lambda xp, row: [xp.exp(z) / _total(xp, row) for z in row],
+    kernels=(
+        RowKernel("value", "Softmax", "(n),()->(n)", "TdT"),
+        RowKernel("vjp", "SoftmaxVjp", "(n),(n),()->(n)", "TTdT"),
+    ),
+    references=("J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.",),
+)
+
+log_softmax = Rows(
+    name="log_softmax",
+    title="Logarithm of softmax",
+    summary="z_i - log sum_j e^z_j, never computed as log(softmax).",
+    formula=lambda xp, row: [z - xp.log(_total(xp, row)) for z in row],
+    kernels=(
+        RowKernel("value", "LogSoftmax", "(n),()->(n)", "TdT"),
+        RowKernel("vjp", "LogSoftmaxVjp", "(n),(n),()->(n)", "TTdT"),
+    ),
+    references=("P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",),
+)
+
+logsumexp = Rows(
+    name="logsumexp",
+    title="Logarithm of a sum of exponentials",
+    summary="log sum_j e^z_j: a smooth maximum, the normaliser of softmax.",
+    formula=lambda xp, row: xp.log(_total(xp, row)),
+    kernels=(
+        RowKernel("value", "Logsumexp", "(n),()->()", "TdT"),
+        RowKernel("vjp", "LogsumexpVjp", "(n),(),()->(n)", "TdTT"),
+    ),
+    references=("P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",),
+)
+
+softmax_cross_entropy = Rows(
+    name="softmax_cross_entropy",
+    title="Cross-entropy of softmax",
+    summary="-sum_i y_i log softmax(z)_i for a class label or class probabilities y.",
+    formula=lambda xp, row, labels: sum(y * (xp.log(_total(xp, row)) - z) for z, y in zip(row, labels, strict=True)),
+    kernels=(
+        RowKernel("value", "SoftmaxCrossEntropy", "(n),()->()", "TlT"),
+        RowKernel("value_and_grad", "SoftmaxCrossEntropyValueAndGrad", "(n),(),()->(),(n)", "TldTT"),
+        RowKernel("probabilities_value", "SoftmaxCrossEntropyProbabilities", "(n),(n)->()", "TTT"),
+        RowKernel("probabilities_value_and_grad", "SoftmaxCrossEntropyProbabilitiesValueAndGrad", "(n),(n),()->(),(n)", "TTdTT"),
+    ),
+    references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
+)
+
+RECORDS = (softmax, log_softmax, logsumexp, softmax_cross_entropy)

@@ -1,0 +1,240 @@
+"""Compute every coefficient of the C++ core with mpmath and write ``csrc/math/coefficients.hpp``.
+
+    python tools/coefficients.py [--check]
+
+Polynomials interpolate at Chebyshev nodes, which is within a small factor of the best approximation; the measured
+relative error stands in the comment above each array. ``--check`` compares with the file instead of writing it.
+"""
+
+import argparse
+import functools
+import sys
+from pathlib import Path
+
+import mpmath
+from mpmath import mp, mpf
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src" / "softfloor")]
+import catalogue  # noqa: E402
+
+mp.prec = 300
+HEADER = ROOT / "csrc" / "math" / "coefficients.hpp"
+
+
+def chebyshev_nodes(low, high, count):
+    middle, half = (mpf(low) + high) / 2, (mpf(high) - low) / 2
+    return [middle + half * mpmath.cos(mpmath.pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+
+
+def interpolate(function, low, high, degree):
+    nodes = chebyshev_nodes(low, high, degree + 1)
+    matrix = mp.matrix([[x**j for j in range(degree + 1)] for x in nodes])
+    return list(mpmath.lu_solve(matrix, mp.matrix([function(x) for x in nodes])))
+
+
+def evaluate(coefficients, x):
+    return mpmath.polyval(coefficients[::-1], x)
+
+
+def error_in_bits(error, low, high, count=301):
+    worst = max(abs(error(low + (high - low) * mpf(i) / (count - 1))) for i in range(count))
+    return f"2^{float(mpmath.log(worst, 2)):.1f}"
+
+
+def rational(function, degrees, nodes, rounds=14):
+    """Weighted least squares for (1 + a1 x + ...)/(1 + b1 x + ...), linearised (Sanathanan and Koerner) and reweighted
+    towards equal relative errors (Lawson)."""
+    n, m = degrees
+    values = [function(x) for x in nodes]
+    denominators, weights = [mpf(1)] * len(nodes), [mpf(1)] * len(nodes)
+    best = None
+    for step in range(rounds):
+        rows, right = [], []
+        for x, f, d, w in zip(nodes, values, denominators, weights, strict=True):
+            scale = mpmath.sqrt(w) / (f * d)
+            rows.append([scale * x**j for j in range(1, n + 1)] + [-scale * f * x**j for j in range(1, m + 1)])
+            right.append(scale * (f - 1))
+        solution = mpmath.qr_solve(mp.matrix(rows), mp.matrix(right))[0]
+        top = [mpf(1), *solution[:n]]
+        bottom = [mpf(1), *solution[n:]]
+        denominators = [evaluate(bottom, x) for x in nodes]
+        errors = [abs(evaluate(top, x) / d / f - 1) for x, d, f in zip(nodes, denominators, values, strict=True)]
+        if best is None or max(errors) < best[0]:
+            best = max(errors), top, bottom
+        if step > 2:
+            total = sum(w * e for w, e in zip(weights, errors, strict=True))
+            weights = [w * e / total * len(nodes) for w, e in zip(weights, errors, strict=True)]
+    return best[1], best[2]
+
+
+def hexadecimal(x):
+    return float(x).hex()  # float() rounds an mpf to nearest
+
+
+def pair(x):
+    high = float(x)
+    return f"Pair{{{hexadecimal(high)}, {hexadecimal(x - mpf(high))}}}"
+
+
+def array(name, coefficients):
+    body = ",\n    ".join(hexadecimal(c) for c in coefficients)
+    return f"constexpr double {name}[] = {{\n    {body}}};"
+
+
+# ------------------------------------------------------------------------------------------------------------- sections
+def exponential():
+    ln2 = mpmath.log(2)
+    half = ln2 / 2 * mpf("1.001")  # the reduced argument may pass ln(2)/2 by the rounding of its multiple
+    high = mpf(int(ln2 * 2**42)) / 2**42
+
+    def quotient(power):
+        def q(r):
+            return sum(r ** (j - power) / mpmath.factorial(j) for j in range(power, 60))
+
+        return q
+
+    lines = [
+        f"constexpr double log2_e = {hexadecimal(1 / ln2)};",
+        f"constexpr Pair ln2 = {pair(ln2)};",
+        "// ln 2 = ln2_high + ln2_low, ln2_high with 42 bits: its product with an 11-bit integer is exact.",
+        f"constexpr double ln2_high = {hexadecimal(high)};",
+        f"constexpr double ln2_low = {hexadecimal(ln2 - high)};",
+    ]
+    for name, power, degree in (("exp_double", 2, 5), ("exp_pair", 3, 9)):
+        c = interpolate(quotient(power), -half, half, degree)
+        error = error_in_bits(lambda r, c=c, p=power: (evaluate(c, r) - quotient(p)(r)) * r**p / mpmath.exp(r), -half, half)
+        lines += [f"// (e^r - sum of r^j/j!, j < {power}) / r^{power} on |r| <= ln(2)/2: error of e^r {error}", array(name, c)]
+    return lines
+
+
+def normal_tail():
+    def ratio(t):
+        return mpmath.erfc(t / mpmath.sqrt(2)) * mpmath.exp(t * t / 2)
+
+    end, count = mpf("14.5"), 90
+    nodes = [end * ((1 - mpmath.cos(mpmath.pi * (i + mpf(1) / 2) / count)) / 2) ** mpf("1.6") for i in range(count)]
+    top, bottom = rational(ratio, (5, 6), nodes)
+    error = error_in_bits(lambda t: evaluate(top, t) / evaluate(bottom, t) / ratio(t) - 1, mpf(0), end, 801)
+    lines = [
+        f"constexpr Pair inverse_sqrt_two_pi = {pair(1 / mpmath.sqrt(2 * mpmath.pi))};",
+        f"// e^(t^2/2) erfc(t/sqrt 2) on [0, 14.5]: relative error {error}",
+        array("tail_numerator", top),
+        array("tail_denominator", bottom),
+    ]
+
+    bits, degree = 4, 9
+    rows, worst = [], mpf(0)
+    index = 0
+    while True:
+        octave, step = divmod(index, 2**bits)
+        width = mpf(2) ** (octave - bits)
+        low = 2**octave + step * width - 1
+        if low > 40:
+            break
+        centre = low + width / 2
+        c = interpolate(lambda h, centre=centre: ratio(centre + h), -width / 2, width / 2, degree)
+        for i in range(9):
+            h = width * (mpf(i) / 8 - mpf(1) / 2)
+            worst = max(worst, abs(evaluate(c, h) / ratio(centre + h) - 1))
+        rows.append([float(c[0]), c[0] - mpf(float(c[0])), *c[1:]])
+        index += 1
+    columns = zip(*rows, strict=True)  # one column after another: the vectoriser gathers only by a plain index
+    table = ",\n    ".join("{" + ", ".join(hexadecimal(c) for c in column) + "}" for column in columns)
+    lines += [
+        f"// The same in 1 + t, {2**bits} intervals per octave, as powers of the distance from the middle; the constant term in",
+        f"// two parts. Relative error 2^{float(mpmath.log(worst, 2)):.1f}",
+        f"constexpr int tail_table_bits = {bits};",
+        f"constexpr int tail_table_rows = {len(rows)};",
+        f"constexpr int tail_table_columns = {degree + 2};",
+        f"constexpr double tail_table[tail_table_columns][tail_table_rows] = {{\n    {table}}};",
+    ]
+    return lines
+
+
+def zeros_of_slopes():
+    radius = mpf(1) / 8
+    short_degree, long_degree = 5, 11  # odd: no interpolation node at the zero itself
+    c1 = mpmath.sqrt(8 / mpmath.pi)
+    lines = [
+        "// gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))",
+        f"constexpr Pair gelu_tanh_linear = {pair(c1)};",
+        f"constexpr Pair gelu_tanh_cubic = {pair(c1 * mpf('0.044715'))};",
+        "// A slope near its zero x0, divided by x - x0, on |x - x0| <= zero_radius.",
+        f"constexpr double zero_radius = {hexadecimal(radius)};",
+        "struct Zero {",
+        "    Pair position;",
+        f"    double short_polynomial[{short_degree + 1}];  // for results up to float32",
+        "    Pair constant_term;          // for float64: constant_term + h long_polynomial(h)",
+        f"    double long_polynomial[{long_degree}];",
+        "};",
+    ]
+    for record in catalogue.ACTIVATIONS.values():
+        zeros = record.facts.derivative.zeros
+        if not zeros:
+            continue
+        (zero,) = zeros
+        slope = functools.partial(slope_at_defaults, record)
+        x0 = mpmath.findroot(slope, (mpf(zero), mpf(zero) + mpf("1e-20")))
+
+        def quotient(h, x0=x0, slope=slope):
+            return slope(x0 + h) / h
+
+        short = interpolate(quotient, -radius, radius, short_degree)
+        long = interpolate(quotient, -radius, radius, long_degree)
+        errors = [
+            error_in_bits(lambda h, c=c, q=quotient: evaluate(c, h) / q(h) - 1, -radius, radius, 200) for c in (short, long)
+        ]
+        lines += [
+            f"// {record.name}': relative errors {errors[0]} and {errors[1]}",
+            f"constexpr Zero {record.name}_zero = {{",
+            f"    {pair(x0)},",
+            "    {" + ", ".join(hexadecimal(c) for c in short) + "},",
+            f"    {pair(long[0])},",
+            "    {" + ", ".join(hexadecimal(c) for c in long[1:]) + "}};",
+        ]
+    return lines
+
+
+def slope_at_defaults(record, x):
+    return record.slope(MpmathNamespace, x, *(mpf(p.default) for p in record.parameters))
+
+
+class MpmathNamespace:
+    exp, erfc, tanh, cosh, sqrt, pi = mpmath.exp, mpmath.erfc, mpmath.tanh, mpmath.cosh, mpmath.sqrt, mpmath.pi
+    decimal = mpf
+
+    @staticmethod
+    def sigmoid(x):
+        return 1 / (1 + mpmath.exp(-x))
+
+    @staticmethod
+    def where(condition, yes, no):
+        return yes if condition else no
+
+
+def header():
+    body = "\n".join([*exponential(), "", *normal_tail(), "", *zeros_of_slopes()])
+    return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
+#pragma once
+#include "number.hpp"
+
+namespace softfloor {{
+namespace {{
+namespace coefficients {{
+
+{body}
+
+}}  // namespace coefficients
+}}  // namespace
+}}  // namespace softfloor
+"""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="fail if the file differs from what would be written")
+    text = header()
+    if parser.parse_args().check:
+        sys.exit(0 if HEADER.read_text() == text else f"{HEADER.name} is stale: run python tools/coefficients.py")
+    HEADER.write_text(text)
