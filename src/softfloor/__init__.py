@@ -1,1 +1,76 @@
-from . import cpu
+"""Activation functions for NumPy: values, derivatives and vector-Jacobian products with measured error bounds.
+
+Functions are found as attributes (``softfloor.gelu``), by name (``softfloor.get("gelu")``), and listed by
+``softfloor.functions()``.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+from typing import Any
+
+from . import catalogue, cpu, threads
+from .activation import Activation, Function, GatedUnit
+from .losses import softmax_cross_entropy
+from .rows import log_softmax, logsumexp, softmax
+
+__version__ = _version("softfloor")
+
+_FUNCTIONS: dict[str, Any] = {
+    **{name: Activation(record) for name, record in catalogue.ACTIVATIONS.items()},
+    **{name: GatedUnit(record) for name, record in catalogue.GATES.items()},
+    **{function.name: function for function in (softmax, log_softmax, logsumexp, softmax_cross_entropy)},
+}
+globals().update(_FUNCTIONS)
+
+__all__ = ["Activation", "Function", "GatedUnit", "catalogue", "cpu", "functions", "get", "threads", *_FUNCTIONS]  # noqa: PLE0604
+
+
+def functions() -> tuple[str, ...]:
+    """The names of all functions.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the catalogue.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> "gelu" in sf.functions()
+    True
+    """
+    return tuple(_FUNCTIONS)
+
+
+def get(name: str) -> Any:
+    """A function by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `functions()`.
+
+    Returns
+    -------
+    Activation, GatedUnit or row function
+
+    Raises
+    ------
+    ValueError
+        If there is no such function; names the nearest.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> sf.get("silu") is sf.silu
+    True
+    """
+    try:
+        return _FUNCTIONS[name]
+    except (KeyError, TypeError):
+        import difflib
+
+        near = difflib.get_close_matches(str(name).lower(), _FUNCTIONS, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_FUNCTIONS)}"
+        raise ValueError(f"no function is called {name!r}; {hint}") from None

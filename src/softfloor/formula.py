@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .catalogue.record import Activation, Formula
+
 
 class Namespace(Protocol):
     """The verbs of a formula. ``decimal`` makes a constant from its decimal digits, exactly where the numbers can."""
@@ -110,3 +112,82 @@ def numpy() -> Namespace:
     namespace = _Scalars(**verbs, erfc=erfc, pi=library.pi, decimal=float)
     namespace.sigmoid, namespace.where = sigmoid, library.where  # type: ignore[method-assign, assignment]
     return namespace  # type: ignore[return-value]
+
+
+class _Text:
+    """A formula as people type it; ``rank`` tells how strongly its outermost operation binds (1 sum ... 5 atom)."""
+
+    def __init__(self, text: str, rank: int = 5) -> None:
+        self.text, self.rank = text, rank
+
+    def inside(self, rank: int) -> str:
+        return self.text if self.rank >= rank else f"({self.text})"
+
+    def __add__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(1)} + {_text(other).inside(1)}", 1)
+
+    def __radd__(self, other: Any) -> _Text:
+        return _text(other) + self
+
+    def __sub__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(1)} - {_text(other).inside(2)}", 1)
+
+    def __rsub__(self, other: Any) -> _Text:
+        return _text(other) - self
+
+    def __mul__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(2)} * {_text(other).inside(3)}", 2)
+
+    def __rmul__(self, other: Any) -> _Text:
+        return _text(other) * self
+
+    def __truediv__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(2)} / {_text(other).inside(3)}", 2)
+
+    def __rtruediv__(self, other: Any) -> _Text:
+        return _text(other) / self
+
+    def __neg__(self) -> _Text:
+        return _Text(f"-{self.inside(2)}", 2)
+
+    def __pow__(self, power: int) -> _Text:
+        return _Text(f"{self.inside(5)}^{power}", 4)
+
+    def __lt__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(1)} < {_text(other).inside(1)}", 0)
+
+    def __gt__(self, other: Any) -> _Text:
+        return _Text(f"{self.inside(1)} > {_text(other).inside(1)}", 0)
+
+
+def _text(value: Any) -> _Text:
+    return value if isinstance(value, _Text) else _Text(str(value))
+
+
+def text() -> Namespace:
+    """Formulas as plain text, ``x * sigmoid(beta * x)``."""
+
+    def call(name: str) -> Any:
+        return lambda x: _Text(f"{name}({_text(x).text})")
+
+    def where(condition: Any, yes: Any, no: Any) -> _Text:
+        return _Text(f"{_text(yes).inside(1)} if {_text(condition).text} else {_text(no).inside(1)}", 0)
+
+    names = ("exp", "log", "sqrt", "tanh", "cosh", "erfc")
+    namespace = _Scalars(**{name: call(name) for name in names}, pi=_Text("pi"), decimal=_Text)
+    namespace.sigmoid, namespace.where = call("sigmoid"), where  # type: ignore[method-assign]
+    return namespace  # type: ignore[return-value]
+
+
+def text_of(function: Formula, record: Activation) -> str:
+    """The plain text of a record's formula or slope."""
+    result: _Text = function(text(), _Text("x"), *(_Text(parameter.name) for parameter in record.parameters))
+    return result.text
+
+
+def latex_of(function: Formula, record: Activation) -> str:
+    """The LaTeX of a record's formula or slope, by SymPy."""
+    import sympy as library
+
+    symbols = [library.Symbol(name, real=True) for name in ("x", *(parameter.name for parameter in record.parameters))]
+    return str(library.latex(function(sympy(), *symbols)))

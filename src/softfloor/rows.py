@@ -1,0 +1,466 @@
+"""Functions along an axis: axis and mask handling around the gufuncs of the softmax family.
+
+The softmax of an entry depends on its whole row. A row is what lies along ``axis``: one axis, several (a tuple), or the
+whole array (None). Masked entries (``where=False``) behave as logits of -inf; a row with nothing left gives zeros
+(log_softmax and logsumexp: -inf) and zero gradients; ``+inf`` logits share the mass; NaN spreads to its row only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from . import _core, docstrings
+from .activation import check_dtype
+from .catalogue import ROWS
+
+Axis = int | tuple[int, ...] | None
+
+
+class _Layout:
+    """Where the rows of an array lie: merges their axes into a last one, and puts a result back."""
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
+        self.shape = shape
+        self.axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
+        self.others = tuple(k for k in range(len(shape)) if k not in self.axes)
+        self.outer_shape = tuple(shape[k] for k in self.others)
+
+    def rows(self, array: Any) -> Any:
+        """The array with its rows along the last axis; a view where strides allow."""
+        if len(self.axes) == 1:
+            return np.moveaxis(array, self.axes[0], -1)
+        return array.transpose(self.others + self.axes).reshape(*self.outer_shape, -1)
+
+    def restore(self, rows: Any) -> Any:
+        """The inverse of `rows`."""
+        if len(self.axes) == 1:
+            return np.moveaxis(rows, -1, self.axes[0])
+        order = self.others + self.axes
+        array = rows.reshape([self.shape[k] for k in order])
+        return array.transpose(np.argsort(order))
+
+    def kept(self, reduced: Any) -> Any:
+        """A result per row, with axes of length 1 where the rows were."""
+        return np.expand_dims(reduced, self.axes)
+
+
+def _as_logits(function: str, name: str, value: Any) -> Any:
+    array = value if hasattr(value, "__array_ufunc__") else np.asanyarray(value)
+    check_dtype(function, name, array)
+    return array
+
+
+def _masked(logits: Any, where: Any) -> Any:
+    """The logits with -inf where the mask is false; integers become the floats that a ufunc would make of them."""
+    mask = np.asanyarray(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
+    if logits.dtype.kind in "biu":
+        logits = np.asarray(logits, np.result_type(logits.dtype, np.float16) if logits.dtype.itemsize < 8 else np.float64)
+    return np.where(mask, logits, logits.dtype.type(-np.inf))
+
+
+def _check_temperature(temperature: Any) -> float:
+    value = float(temperature)
+    if not 0 < value < np.inf:
+        raise ValueError(f"temperature must be positive and finite; got {temperature}")
+    return value
+
+
+class RowFunction:
+    """What the functions along an axis share: a record and its gufuncs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = self.__name__ = name
+        self.record = ROWS[name]
+        self._gufuncs = {
+            kernel.variant: _core.make_ufunc(
+                name, kernel.variant, f"{name}.{kernel.variant}", docstrings.rows_kernel(self.record, kernel.variant)
+            )
+            for kernel in self.record.kernels
+        }
+
+    def __repr__(self) -> str:
+        return f"<softfloor function {self.name}: {self.record.summary}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from . import get
+
+        return get, (self.name,)
+
+    def _along_rows(self, variant: str, layout: _Layout, operands: tuple[Any, ...], out: Any, dtype: Any = None) -> Any:
+        """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
+        gufunc = self._gufuncs[variant]
+        result_is_row = gufunc.signature.endswith("->(n)")
+        keywords: dict[str, Any] = {}
+        if dtype is not None:
+            check_dtype(self.name, "dtype", np.empty(0, dtype))
+            keywords["dtype"] = dtype
+        if isinstance(out, tuple) and len(out) == 1:
+            (out,) = out
+        if out is None:
+            result = gufunc(*operands, **keywords)
+            return layout.restore(result) if result_is_row else result
+        expected = layout.shape if result_is_row else layout.outer_shape
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"{self.name}: out must be an array; got {type(out).__name__}")
+        if out.shape != expected:
+            raise ValueError(f"{self.name}: out has shape {out.shape}; the result has shape {expected}")
+        if result_is_row and len(layout.axes) != 1:
+            result = layout.restore(gufunc(*operands, **keywords))
+            np.copyto(out, result, casting="same_kind")
+        else:
+            gufunc(*operands, out=layout.rows(out) if result_is_row else out, **keywords)
+        return out
+
+
+class Softmax(RowFunction):
+    """Softmax: e^(z_i / T) / sum_j e^(z_j / T), along an axis.
+
+    Formula: ``exp(z / temperature) / sum(exp(z / temperature))``, computed after subtracting the maximum.
+
+    Parameters
+    ----------
+    z : array_like
+        Logits of any shape.
+    axis : int, tuple of int or None, default -1
+        What a row is; None is the whole array.
+    where : array_like of bool, optional
+        True where an entry takes part; broadcasts with z. Others get 0. A row without entries gives zeros.
+    temperature : float, default 1.0
+        Divides the logits: below 1 sharpens, above 1 flattens.
+    out : ndarray, optional
+        Where to put the result; z itself is allowed.
+    dtype : dtype, optional
+        Compute in this dtype.
+
+    Returns
+    -------
+    p : ndarray
+        Of the shape of z. float16, bfloat16, float32 and float64 keep their dtype. Sums run in float64 at least.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        If the axis is out of range.
+    TypeError
+        If a dtype is complex, object or string.
+    ValueError
+        If the temperature is not positive, or ``out`` has the wrong shape.
+
+    Notes
+    -----
+    Error within 2 ulp + n 2^-26 relative. ``+inf`` logits share the mass; NaN spreads to its row only. Sums run in a fixed
+    order: the bits do not depend on CPU, threads or layout.
+
+    References
+    ----------
+    .. [1] J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> sf.softmax([[1, 2, 3], [7, 8, 9]]).round(4).tolist()
+    [[0.09, 0.2447, 0.6652], [0.09, 0.2447, 0.6652]]
+    """
+
+    def __call__(
+        self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
+    ) -> Any:
+        logits = _as_logits(self.name, "z", z)
+        if where is not None:
+            logits = _masked(logits, where)
+        layout = _Layout(logits.shape, axis)
+        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+
+    def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
+        """The vector-Jacobian product, from the output: ``p * (cotangent - sum(cotangent * p)) / temperature``.
+
+        Parameters
+        ----------
+        p : array_like
+            What the function returned.
+        cotangent : array_like
+            Of the shape of p, or broadcasting to it.
+        axis, temperature, out
+            As in the call.
+
+        Returns
+        -------
+        dz : ndarray
+            The cotangent of z, of the shape of p. Entries that were masked get 0.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> p = sf.softmax([1.0, 2.0, 3.0])
+        >>> sf.softmax.vjp(p, [0.0, 0.0, 1.0]).round(4).tolist()
+        [-0.0599, -0.1628, 0.2227]
+        """
+        output = _as_logits(self.name, "p", p)
+        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), output.shape)
+        layout = _Layout(output.shape, axis)
+        operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
+        return self._along_rows("vjp", layout, operands, out)
+
+    def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
+        """The Jacobian of each row, to look at: ``diag(p) - p p^T``, that is p_i (1 - p_j) if i = j, -p_i p_j otherwise.
+
+        Parameters
+        ----------
+        z : array_like
+            Logits.
+        axis : int, default -1
+            The axis of a row, of length n.
+        temperature : float, default 1.0
+            Divides the logits.
+
+        Returns
+        -------
+        jacobian : ndarray
+            Of shape (..., n, n), entry [..., i, j] = dp_i/dz_j, the other axes of z in front.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.softmax.jacobian([0.0, 0.0]).tolist()
+        [[0.25, -0.25], [-0.25, 0.25]]
+        """
+        p = np.moveaxis(np.asarray(self(z, axis, temperature=temperature)), axis, -1)
+        jacobian = -p[..., :, None] * p[..., None, :]
+        diagonal = np.arange(p.shape[-1])
+        # 1 - p_i as the sum of the others, which does not cancel where p_i is near 1.
+        others = np.where(diagonal[:, None] == diagonal, p.dtype.type(0), p[..., None, :])
+        jacobian[..., diagonal, diagonal] = p * others.sum(axis=-1, dtype=np.float64).astype(p.dtype)
+        return jacobian / p.dtype.type(_check_temperature(temperature))
+
+
+class LogSoftmax(RowFunction):
+    """The logarithm of softmax: z_i / T - log sum_j e^(z_j / T), along an axis; never computed as log(softmax).
+
+    Formula: ``z / temperature - logsumexp(z / temperature)``.
+
+    Parameters
+    ----------
+    z : array_like
+        Logits of any shape.
+    axis : int, tuple of int or None, default -1
+        What a row is; None is the whole array.
+    where : array_like of bool, optional
+        True where an entry takes part; broadcasts with z. Others get -inf, and so does a row without entries.
+    temperature : float, default 1.0
+        Divides the logits.
+    out : ndarray, optional
+        Where to put the result; z itself is allowed.
+    dtype : dtype, optional
+        Compute in this dtype.
+
+    Returns
+    -------
+    q : ndarray
+        Of the shape of z.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError, TypeError, ValueError
+        As for softmax.
+
+    Notes
+    -----
+    Error within 2 ulp + n 2^-26 relative, also where q is tiny because one entry has nearly all the mass.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> sf.log_softmax([0.0, 0.0]).round(4).tolist()
+    [-0.6931, -0.6931]
+    """
+
+    def __call__(
+        self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
+    ) -> Any:
+        logits = _as_logits(self.name, "z", z)
+        if where is not None:
+            logits = _masked(logits, where)
+        layout = _Layout(logits.shape, axis)
+        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+
+    def vjp(self, q: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
+        """The vector-Jacobian product, from the output: ``(cotangent - exp(q) * sum(cotangent)) / temperature``.
+
+        Parameters
+        ----------
+        q : array_like
+            What the function returned.
+        cotangent : array_like
+            Of the shape of q, or broadcasting to it.
+        axis, temperature, out
+            As in the call.
+
+        Returns
+        -------
+        dz : ndarray
+            The cotangent of z, of the shape of q.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.log_softmax.vjp(sf.log_softmax([0.0, 0.0]), [1.0, 0.0]).tolist()
+        [0.5, -0.5]
+        """
+        output = _as_logits(self.name, "q", q)
+        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), output.shape)
+        layout = _Layout(output.shape, axis)
+        operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
+        return self._along_rows("vjp", layout, operands, out)
+
+    def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
+        """The Jacobian of each row, to look at: ``1 - p_j if i = j else -p_j``, with p = softmax(z).
+
+        Parameters
+        ----------
+        z, axis, temperature
+            As for `softfloor.softmax.jacobian`.
+
+        Returns
+        -------
+        jacobian : ndarray
+            Of shape (..., n, n), entry [..., i, j] = dq_i/dz_j.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.log_softmax.jacobian([0.0, 0.0]).tolist()
+        [[0.5, -0.5], [-0.5, 0.5]]
+        """
+        p = np.moveaxis(np.asarray(softmax(z, axis, temperature=temperature)), axis, -1)
+        identity = np.eye(p.shape[-1], dtype=p.dtype)
+        return (identity - p[..., None, :]) / p.dtype.type(_check_temperature(temperature))
+
+
+class Logsumexp(RowFunction):
+    """The logarithm of a sum of exponentials: log sum_j e^(z_j / T), along an axis; a smooth maximum.
+
+    Formula: ``log(sum(exp(z / temperature)))``, computed as max + log1p(rest).
+
+    Parameters
+    ----------
+    z : array_like
+        Logits of any shape.
+    axis : int, tuple of int or None, default -1
+        What a row is; None is the whole array.
+    where : array_like of bool, optional
+        True where an entry takes part; broadcasts with z. A row without entries gives -inf.
+    temperature : float, default 1.0
+        Divides the logits.
+    keepdims : bool, default False
+        Keep the axes of the rows with length 1.
+    out : ndarray, optional
+        Where to put the result, of the shape that it has without ``keepdims``.
+    dtype : dtype, optional
+        Compute in this dtype.
+
+    Returns
+    -------
+    lse : ndarray or scalar
+        Of the shape of z without its rows.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError, TypeError, ValueError
+        As for softmax.
+
+    Notes
+    -----
+    Error within 2 ulp + n 2^-26 relative; ``+inf`` in a row gives inf.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> float(sf.logsumexp([1000.0, 1000.0]))
+    1000.6931471805599
+    """
+
+    def __call__(
+        self,
+        z: Any,
+        axis: Axis = -1,
+        *,
+        where: Any = None,
+        temperature: float = 1.0,
+        keepdims: bool = False,
+        out: Any = None,
+        dtype: Any = None,
+    ) -> Any:
+        logits = _as_logits(self.name, "z", z)
+        if where is not None:
+            logits = _masked(logits, where)
+        layout = _Layout(logits.shape, axis)
+        result = self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+        return layout.kept(result) if keepdims else result
+
+    def vjp(self, z: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
+        """The vector-Jacobian product: ``cotangent * softmax(z / temperature) / temperature``.
+
+        Parameters
+        ----------
+        z : array_like
+            The logits.
+        cotangent : array_like
+            Of the shape of the result without ``keepdims``, or broadcasting to it.
+        axis, temperature, out
+            As in the call.
+
+        Returns
+        -------
+        dz : ndarray
+            The cotangent of z, of its shape.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.logsumexp.vjp([0.0, 0.0], 3.0).tolist()
+        [1.5, 1.5]
+        """
+        logits = _as_logits(self.name, "z", z)
+        layout = _Layout(logits.shape, axis)
+        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), layout.outer_shape)
+        operands = (layout.rows(logits), _check_temperature(temperature), upstream)
+        return self._along_rows("vjp", layout, operands, out)
+
+    def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
+        """The gradient of each row: softmax(z / temperature) / temperature.
+
+        Parameters
+        ----------
+        z, axis, temperature
+            As in the call.
+
+        Returns
+        -------
+        jacobian : ndarray
+            Of the shape of z, the axis moved to the end.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.logsumexp.jacobian([0.0, 0.0]).tolist()
+        [0.5, 0.5]
+        """
+        return np.moveaxis(self.vjp(z, 1.0, axis, temperature=temperature), axis, -1)
+
+
+softmax = Softmax("softmax")
+log_softmax = LogSoftmax("log_softmax")
+logsumexp = Logsumexp("logsumexp")
