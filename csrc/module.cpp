@@ -6,6 +6,7 @@
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
+#include <numpy/dtype_api.h>
 #include <numpy/ufuncobject.h>
 
 #include "gufunc.hpp"
@@ -16,6 +17,7 @@ namespace {
 using namespace softfloor;
 
 int bfloat16_type = NPY_NOTYPE;
+PyArray_DTypeMeta* bfloat16_class = nullptr;
 
 int type_number(char letter, Dtype dtype) {
     if (letter == 'd') return NPY_DOUBLE;
@@ -62,12 +64,44 @@ PyObject* make_ufunc(const LoopTypes& types, void* const (&data)[dtype_count], c
     return ufunc;
 }
 
+// bfloat16 beside Python numbers stays bfloat16, as NumPy's own types do; by itself NumPy would widen it to float32.
+int promote_to_bfloat16(PyObject* ufunc, PyArray_DTypeMeta* const[], PyArray_DTypeMeta* const signature[],
+                        PyArray_DTypeMeta* result[]) {
+    for (int k = 0; k < reinterpret_cast<PyUFuncObject*>(ufunc)->nargs; ++k) {
+        result[k] = signature[k] ? signature[k] : bfloat16_class;
+        Py_INCREF(result[k]);
+    }
+    return 0;
+}
+
+int add_bfloat16_promoters(PyObject* ufunc, int inputs, int outputs) {
+    PyArray_DTypeMeta* const classes[] = {bfloat16_class, &PyArray_PyFloatDType, &PyArray_PyLongDType};
+    PyObject* promoter = PyCapsule_New(reinterpret_cast<void*>(promote_to_bfloat16), "numpy._ufunc_promoter", nullptr);
+    int combinations = 1, status = promoter ? 0 : -1;
+    for (int k = 0; k < inputs; ++k) combinations *= 3;
+    for (int number = 0; status == 0 && number < combinations; ++number) {
+        PyObject* types = PyTuple_New(inputs + outputs);
+        bool any_bfloat16 = false, any_python = false;
+        for (int k = 0, digits = number; k < inputs + outputs; ++k, digits /= 3) {
+            PyObject* type = k < inputs ? reinterpret_cast<PyObject*>(classes[digits % 3]) : Py_None;
+            (digits % 3 ? any_python : any_bfloat16) |= k < inputs;
+            PyTuple_SET_ITEM(types, k, Py_NewRef(type));
+        }
+        if (any_bfloat16 && any_python) status = PyUFunc_AddPromoter(ufunc, types, promoter);
+        Py_DECREF(types);
+    }
+    Py_XDECREF(promoter);
+    return status;
+}
+
 PyObject* make_elementwise(int index, const char* name, const char* doc) {
     const ElementwiseEntry& entry = current_table().elementwise[index];
     void* data[dtype_count];
     for (int dtype = 0; dtype < dtype_count; ++dtype)
         data[dtype] = new ElementwiseLoop{index, Dtype(dtype), entry.inputs, entry.outputs};
-    return make_ufunc({entry.inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
+    PyObject* ufunc = make_ufunc({entry.inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
+    if (ufunc && add_bfloat16_promoters(ufunc, entry.inputs, entry.outputs) < 0) Py_CLEAR(ufunc);
+    return ufunc;
 }
 
 PyObject* make_rows(int index, const char* name, const char* doc) {
@@ -163,6 +197,7 @@ int execute(PyObject* module) {
     }
     Py_DECREF(type);
     bfloat16_type = descriptor->type_num;
+    bfloat16_class = NPY_DTYPE(descriptor);  // lives as long as ml_dtypes, which is never unloaded
     Py_DECREF(descriptor);
     return add_ufunc_call(module);
 }

@@ -6,15 +6,12 @@ Functions are found as attributes (``softfloor.gelu``), by name (``softfloor.get
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
 from typing import Any
 
 from . import catalogue, cpu, threads
 from .activation import Activation, Function, GatedUnit
 from .losses import softmax_cross_entropy
 from .rows import log_softmax, logsumexp, softmax
-
-__version__ = _version("softfloor")
 
 _FUNCTIONS: dict[str, Any] = {
     **{name: Activation(record) for name, record in catalogue.ACTIVATIONS.items()},
@@ -74,3 +71,11 @@ def get(name: str) -> Any:
         near = difflib.get_close_matches(str(name).lower(), _FUNCTIONS, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_FUNCTIONS)}"
         raise ValueError(f"no function is called {name!r}; {hint}") from None
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # read when asked for: importlib.metadata costs as much as the rest of this import
+        from importlib.metadata import version
+
+        return version("softfloor")
+    raise AttributeError(f"module 'softfloor' has no attribute {name!r}")
