@@ -1,19 +1,17 @@
-"""Measure functions over every input of a format, or against MPFR: what the tests assert and docs/accuracy.md prints.
+"""Measure float32 functions over every input; what the tests assert and docs/accuracy.md prints.
 
-The chain of trust: MPFR holds the float64 kernels (`against_mpfr`), which are far more accurate than any narrower
-format needs and so hold float32 (`sweep_float32`) and the half precisions (`sweep_half`).
+The chain of trust: MPFR holds the float64 kernels (mpfr_samples.py), which are far more accurate than a float32 needs
+and so stand for the exact value here.
 """
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import gmpy2
 import numpy as np
 import softfloor as sf
-from softfloor import formula
-from ulp import FORMATS, dtype_of, ulp_error, ulp_errors
+from ulp import ulp_errors
 
 CHUNK = 1 << 15
 CHUNKS = (1 << 32) // CHUNK
@@ -116,22 +114,3 @@ def sweep_float32(name: str, instruction_sets: tuple[str, ...], pieces: int = 64
                 getattr(total, kind).extend(getattr(part, kind))
     total.digests = {curve: hashlib.sha256(b"".join(digests[curve])).digest() for curve in CURVES}
     return total
-
-
-def half_inputs(dtype: str) -> np.ndarray:
-    """All 65,536 numbers of float16 or bfloat16."""
-    return np.arange(1 << 16, dtype=np.uint16).view(dtype_of(dtype))
-
-
-def rounded_correctly(exact: Iterable[gmpy2.mpfr], dtype: str) -> np.ndarray:
-    """MPFR numbers rounded once, to nearest even, to float16 or bfloat16."""
-    precision, smallest = FORMATS[dtype]
-
-    def rounded(value: gmpy2.mpfr) -> float:
-        if not gmpy2.is_finite(value) or value == 0:
-            return float(value)
-        unit = gmpy2.exp2(max(gmpy2.get_exp(value) - 1, smallest) - precision + 1)
-        return float(gmpy2.copy_sign(gmpy2.rint(value / unit) * unit, value))
-
-    with np.errstate(over="ignore"):  # beyond the largest number is inf
-        return np.array([rounded(value) for value in exact]).astype(dtype_of(dtype))

@@ -1,0 +1,82 @@
+"""Digests of the bits that every function returns, in tests/accuracy/golden.json: equal on every machine.
+
+    python tools/golden.py [--write]
+
+Without --write, compares and fails on a difference. Inputs are made of integers alone, so they are the same everywhere.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import softfloor as sf
+from softfloor import _core
+from softfloor.catalogue import ROWS
+from ulp import FORMATS, dtype_of
+
+FILE = Path(__file__).resolve().parents[1] / "tests" / "accuracy" / "golden.json"
+WIDTHS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def inputs(dtype: str, operand: int, count: int = 1 << 16) -> np.ndarray:
+    """Half of them any bit pattern (NaN, infinities and subnormal numbers among them), half spread over [-32, 32)."""
+    kind = dtype_of(dtype)
+    factor = (0x9E3779B97F4A7C15 + 2 * 0x632BE59BD9B4E019 * operand) % 2**64
+    index = np.arange(1, count // 2 + 1, dtype=np.uint64) * np.uint64(factor)
+    patterns = (index >> np.uint64(64 - 8 * kind.itemsize)).astype(WIDTHS[kind.itemsize]).view(kind)
+    spread = ((index >> np.uint64(30)).astype(np.int64) - (1 << 33)) / 2.0**28
+    with np.errstate(invalid="ignore"):
+        return np.concatenate([patterns, spread.astype(kind)])
+
+
+def digest(results: object) -> str:
+    arrays = results if isinstance(results, tuple) else (results,)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:16]
+
+
+def elementwise_ufuncs() -> dict[str, np.ufunc]:
+    return {f"{name}.{variant}": _core.make_ufunc(name, variant, name, "") for name, variant in _core.kernels() if name not in ROWS}
+
+
+def digests() -> dict[str, str]:
+    """One per function, variant and dtype."""
+    found = {}
+    for (name, ufunc), dtype in itertools.product(elementwise_ufuncs().items(), FORMATS):
+        found[f"{name}.{dtype}"] = digest(ufunc(*(inputs(dtype, k) for k in range(ufunc.nin))))
+    for dtype, length in itertools.product(FORMATS, (1, 15, 16, 17, 1000)):
+        kind = dtype_of(dtype)
+        rows = inputs(dtype, 0, 1 << 13)[-3 * length :].reshape(3, length)
+        other = inputs(dtype, 1, 1 << 13)[-3 * length :].reshape(3, length)
+        labels, weights = np.arange(3) % length, np.abs(other)
+        loss = sf.softmax_cross_entropy
+        results = {
+            "softmax": sf.softmax(rows, temperature=0.7),
+            "softmax.vjp": sf.softmax.vjp(sf.softmax(rows), other),
+            "log_softmax": sf.log_softmax(rows),
+            "log_softmax.vjp": sf.log_softmax.vjp(sf.log_softmax(rows), other),
+            "logsumexp": sf.logsumexp(rows),
+            "logsumexp.vjp": sf.logsumexp.vjp(rows, other[:, 0]),
+            "softmax_cross_entropy": loss(rows, labels, reduction="none"),
+            "softmax_cross_entropy.value_and_grad": loss.value_and_grad(rows, labels),
+            "softmax_cross_entropy.probabilities": loss.value_and_grad(rows, weights.astype(kind)),
+        }
+        found |= {f"{name}.{dtype}.{length}": digest(result) for name, result in results.items()}
+    return found
+
+
+def differences() -> list[str]:
+    expected, found = json.loads(FILE.read_text()), digests()
+    return sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="accept today's bits")
+    if parser.parse_args().write:
+        FILE.write_text(json.dumps(digests(), indent=0) + "\n")
+    elif changed := differences():
+        sys.exit(f"bits differ from {FILE.name}: {', '.join(changed)}")
