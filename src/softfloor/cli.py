@@ -1,0 +1,30 @@
+"""The console script. Imports nothing beyond what softfloor itself needs, so that it can say what is missing."""
+
+from __future__ import annotations
+
+import sys
+
+#: The modules of the extra ``tour``. scikit-learn brings scipy and threadpoolctl.
+_EXTRA = ("typer", "rich", "matplotlib", "sklearn", "sympy", "mpmath", "scipy", "threadpoolctl")
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 bad data, 2 bad usage."""
+    try:
+        from . import commands
+
+        code = commands.run(sys.argv[1:])
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRA:
+            raise
+        print(
+            f"softfloor: this command needs {module}; install the extra that has it: pip install 'softfloor[tour]'",
+            file=sys.stderr,
+        )
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
