@@ -13,14 +13,14 @@ struct UfuncCall {
     PyObject* ufunc;
     PyObject* parameters;  // names, a tuple of interned str
     PyObject* defaults;    // their default values
-    PyObject* explain;     // explain(call, exception, args, kwargs): raises the clearer error, or returns
+    PyObject* recover;     // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
     Py_ssize_t required;   // operands before the parameters
     PyObject* dictionary;
     PyObject* weak_references;
 };
 
-inline void explain_error(UfuncCall* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-    if (!self->explain || self->explain == Py_None) return;
+inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+    if (!self->recover || self->recover == Py_None) return nullptr;
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
@@ -30,17 +30,18 @@ inline void explain_error(UfuncCall* self, PyObject* const* args, Py_ssize_t cou
     PyObject* named = PyDict_New();
     for (Py_ssize_t i = 0; named && keywords && i < PyTuple_GET_SIZE(keywords); ++i)
         PyDict_SetItem(named, PyTuple_GET_ITEM(keywords, i), args[count + i]);
-    PyObject* result = PyObject_CallFunctionObjArgs(self->explain, self, error, positional, named, nullptr);
+    PyObject* result = PyObject_CallFunctionObjArgs(self->recover, self, error, positional, named, nullptr);
     Py_XDECREF(positional);
     Py_XDECREF(named);
-    if (result) {  // nothing better to say
+    if (result == Py_None) {  // nothing better to say
         Py_DECREF(result);
         PyErr_Restore(type, error, traceback);
-        return;
+        return nullptr;
     }
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(traceback);
+    return result;
 }
 
 inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t flags, PyObject* keywords) {
@@ -82,17 +83,16 @@ inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t fl
                                : PyObject_Vectorcall(self->ufunc, all, size_t(positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, rest);
         Py_XDECREF(rest);
     }
-    if (!result) explain_error(self, args, count, keywords);
-    return result;
+    return result ? result : recover_from_error(self, args, count, keywords);
 }
 
 inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
-    static const char* names[] = {"ufunc", "required", "parameters", "defaults", "explain", nullptr};
-    PyObject *ufunc, *parameters, *defaults, *explain;
+    static const char* names[] = {"ufunc", "required", "parameters", "defaults", "recover", nullptr};
+    PyObject *ufunc, *parameters, *defaults, *recover;
     Py_ssize_t required;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O", const_cast<char**>(names), &ufunc, &required, &PyTuple_Type,
-                                     &parameters, &PyTuple_Type, &defaults, &explain))
+                                     &parameters, &PyTuple_Type, &defaults, &recover))
         return -1;
     if (PyTuple_GET_SIZE(parameters) != PyTuple_GET_SIZE(defaults)) {
         PyErr_SetString(PyExc_ValueError, "one default per parameter");
@@ -101,7 +101,7 @@ inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords)
     Py_XSETREF(self->ufunc, Py_NewRef(ufunc));
     Py_XSETREF(self->parameters, Py_NewRef(parameters));
     Py_XSETREF(self->defaults, Py_NewRef(defaults));
-    Py_XSETREF(self->explain, Py_NewRef(explain));
+    Py_XSETREF(self->recover, Py_NewRef(recover));
     self->required = required;
     self->vectorcall = call_ufunc;
     return 0;
@@ -113,7 +113,7 @@ inline int ufunc_call_traverse(PyObject* object, visitproc visit, void* arg) {
     Py_VISIT(self->ufunc);
     Py_VISIT(self->parameters);
     Py_VISIT(self->defaults);
-    Py_VISIT(self->explain);
+    Py_VISIT(self->recover);
     Py_VISIT(self->dictionary);
     return 0;
 }
@@ -122,7 +122,7 @@ inline int ufunc_call_clear(PyObject* object) {
     Py_CLEAR(self->ufunc);
     Py_CLEAR(self->parameters);
     Py_CLEAR(self->defaults);
-    Py_CLEAR(self->explain);
+    Py_CLEAR(self->recover);
     Py_CLEAR(self->dictionary);
     return 0;
 }

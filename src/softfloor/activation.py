@@ -19,6 +19,7 @@ from .catalogue import record as records
 if TYPE_CHECKING:
     from .catalogue.record import Facts
 
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 _UFUNC_KEYWORDS = ("out", "where", "dtype", "casting", "order", "subok", "signature")
 
 
@@ -37,9 +38,9 @@ class Function(_core.UfuncCall):
         self.__doc__ = doc
         self.operands = operands
         self.parameters = {parameter.name: parameter.default for parameter in parameters}
-        super().__init__(
-            _core.make_ufunc(*kernel, name, doc), len(operands), tuple(self.parameters), tuple(self.parameters.values()), explain
-        )
+        # 1.0 is handed over as True: bool alone leaves promotion to x; a Python float would make float64 of int8.
+        defaults = tuple(bool(value) if value in (0, 1) else value for value in self.parameters.values())
+        super().__init__(_core.make_ufunc(*kernel, name, doc), len(operands), tuple(self.parameters), defaults, recover)
 
     def __repr__(self) -> str:
         return f"<softfloor function {self.signature()}>"
@@ -166,12 +167,14 @@ class GatedUnit(Function):
         return get, (self.name,)
 
 
-def explain(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-    """Raise a clearer error than NumPy's where there is one to give; called when a ufunc failed."""
-    count = len(call.operands)
-    if len(args) < count:
-        missing = " and ".join(call.operands[len(args) :])
-        raise TypeError(f"{call.__name__} needs {' and '.join(call.operands)}; missing: {missing}") from None
+def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """What remains to be done when a ufunc failed: the result after all, a clearer error than NumPy's, or None."""
+    count, outputs = len(call.operands), call.ufunc.nout
+    if not count <= len(args) <= count + outputs:
+        raise TypeError(
+            f"{call.__name__} takes {' and '.join(call.operands)} by position, then up to {outputs} "
+            f"output{'s' if outputs > 1 else ''}; got {len(args)} positional argument{'s' if len(args) != 1 else ''}"
+        ) from None
     for name in keywords:
         if name not in _UFUNC_KEYWORDS and name not in call.parameters and name not in ("axes", "axis", "keepdims"):
             _unknown_keyword(call, name)
@@ -180,22 +183,38 @@ def explain(call: Function, error: Exception, args: tuple[Any, ...], keywords: M
             if name in call.operands or name in call.parameters:
                 check_dtype(call.__name__, name, operand)
         if keywords.get("dtype") is not None:
-            check_dtype(call.__name__, "dtype", np.empty(0, keywords["dtype"]))
+            dtype = check_requested_dtype(call.__name__, keywords["dtype"])
+            if dtype.name == "bfloat16":
+                # NumPy looks for loops of added dtypes by the operands alone, unless the whole signature is given.
+                signature = {"signature": (dtype,) * call.ufunc.nargs}
+                return call(*args, **{name: value for name, value in keywords.items() if name != "dtype"}, **signature)
+    return None
 
 
 def check_dtype(function: str, operand: str, value: Any) -> None:
     """Raise TypeError if ``value`` has a dtype that no function of softfloor takes."""
     try:
         dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-        supported = dtype.name in ("float16", "bfloat16", "float32", "float64") or dtype.kind in "biu"
+        supported = dtype.name in _FLOATS or dtype.kind in "biu"
     except (AttributeError, ValueError):
         return
     if not supported:
         advice = " (take .real or .imag, or abs)" if dtype.kind == "c" else " (convert with .astype first)"
         raise TypeError(
-            f"{function}: {operand} has dtype {dtype}; allowed are float16, bfloat16, float32, float64, and integers and "
+            f"{function}: {operand} has dtype {dtype}; allowed are {', '.join(_FLOATS)}, and integers and "
             f"booleans, which promote to them{advice}"
         ) from None
+
+
+def check_requested_dtype(function: str, requested: Any) -> np.dtype[Any]:
+    """The dtype that ``dtype=`` asks for; raises TypeError if softfloor does not compute in it."""
+    try:
+        dtype: np.dtype[Any] = np.dtype(requested)
+    except TypeError:
+        raise TypeError(f"{function}: dtype={requested!r} is no dtype; allowed are {', '.join(_FLOATS)}") from None
+    if dtype.name not in _FLOATS:
+        raise TypeError(f"{function}: dtype={dtype} is not one to compute in; allowed are {', '.join(_FLOATS)}") from None
+    return dtype
 
 
 def _unknown_keyword(call: Function, name: str) -> NoReturn:
