@@ -90,11 +90,17 @@ def operands_of(case: Case, dtype: Any, count: int, seed: int = 0) -> tuple[np.n
     return tuple(numbers(dtype, count, seed + position) for position in range(case.inputs))
 
 
+def is_nan(array: Any) -> np.ndarray:
+    """np.isnan, which ml_dtypes lets warn about signalling NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.isnan(array)
+
+
 def bits(array: Any) -> np.ndarray:
     """The bits of an array; every NaN alike, because its sign and payload are no promise."""
     array = np.ascontiguousarray(array)
     result = array.view(UNSIGNED[array.dtype.itemsize]).copy()
-    result[np.isnan(array)] = np.array(np.nan, array.dtype).view(result.dtype)
+    result[is_nan(array)] = np.array(np.nan, array.dtype).view(result.dtype)
     return result
 
 

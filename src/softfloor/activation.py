@@ -45,6 +45,9 @@ class Function(_core.UfuncCall):
     def __repr__(self) -> str:
         return f"<softfloor function {self.signature()}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _function_called, (self.__name__,)
+
     def signature(self) -> str:
         """The call as one would type it, ``"silu(x, *, beta=1.0, out=None, ...)"``."""
         keywords = [f"{name}={value}" for name, value in self.parameters.items()]
@@ -132,11 +135,6 @@ class Activation(Function):
 
         return facts.html_card(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        from . import get
-
-        return get, (self.name,)
-
 
 class GatedUnit(Function):
     """A gated unit, activation(gate) * up: call it for values; ``vjp`` gives both cotangents.
@@ -161,10 +159,17 @@ class GatedUnit(Function):
             f"{record.name}.vjp", (record.name, "vjp"), ("gate", "up", "cotangent"), parameters, docstrings.gate_vjp(record)
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        from . import get
 
-        return get, (self.name,)
+def _function_called(name: str) -> Function:
+    """The function of a ``__name__`` such as "gelu" or "gelu.derivative": what pickles and copies find it by."""
+    from . import get
+
+    owner, _, part = name.partition(".")
+    function: Function = get(owner)
+    if not part:
+        return function
+    found: Function = getattr(function, part, None) or function._parameter_derivatives[part.removesuffix("_derivative")]
+    return found
 
 
 def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
@@ -193,6 +198,8 @@ def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: M
 
 def check_dtype(function: str, operand: str, value: Any) -> None:
     """Raise TypeError if ``value`` has a dtype that no function of softfloor takes."""
+    if getattr(value, "__array_ufunc__", value) is None:  # its type refuses ufuncs: NumPy's message says so
+        return
     try:
         dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
         supported = dtype.name in _FLOATS or dtype.kind in "biu"

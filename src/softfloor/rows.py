@@ -48,7 +48,8 @@ class _Layout:
 
 
 def _as_logits(function: str, name: str, value: Any) -> Any:
-    array = value if hasattr(value, "__array_ufunc__") else np.asanyarray(value)
+    # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
+    array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
     check_dtype(function, name, array)
     return array
 
