@@ -6,7 +6,6 @@ for gated units. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -225,6 +224,8 @@ def check_requested_dtype(function: str, requested: Any) -> np.dtype[Any]:
 
 
 def _unknown_keyword(call: Function, name: str) -> NoReturn:
+    import difflib
+
     known = [*call.parameters, *_UFUNC_KEYWORDS]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""

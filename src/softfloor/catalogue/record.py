@@ -2,21 +2,21 @@
 
 Everything derivable is derived from these: ufuncs, docstrings, stubs, documentation tables, tests, benchmarks, and the
 list of kernels that ``csrc/isa/kernels.cpp`` instantiates. The module imports nothing but the standard library, because
-the build reads the catalogue before softfloor or NumPy can be imported.
+the build reads the catalogue before softfloor or NumPy can be imported; and no dataclasses, whose import would take a
+tenth of NumPy's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 #: ``formula(xp, x, **parameters)``: plain Python over a namespace ``xp`` (see ``softfloor.formula``).
 Formula = Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A keyword of a function, an operand of its ufunc."""
 
     name: str
@@ -24,16 +24,14 @@ class Parameter:
     description: str
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A landmark of a curve. Coordinates are decimal strings, to 50 digits where they are irrational."""
 
     x: str
     y: str
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A stretch of the real line, ends as decimal strings; ``closed`` tells which ends belong to it."""
 
     low: str
@@ -46,8 +44,7 @@ class Interval:
         return f"{left}{shorten(self.low)}, {shorten(self.high)}{right}"
 
 
-@dataclass(frozen=True)
-class Kink:
+class Kink(NamedTuple):
     """A point where the derivative jumps, and the value that softfloor gives it there."""
 
     x: str
@@ -56,8 +53,7 @@ class Kink:
     stated: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Curve:
+class Curve(NamedTuple):
     """Facts about a function or its derivative; a test checks each against the formula at 50 digits.
 
     ``limits`` are those at -inf and +inf with the sign from which a zero is approached; ``zeros`` are where the curve
@@ -71,8 +67,7 @@ class Curve:
     maximum: Point | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known about an activation function at its default parameters.
 
     ``rising`` and ``falling`` are the largest intervals on which the value strictly increases or decreases;
@@ -83,15 +78,14 @@ class Facts:
     value: Curve
     derivative: Curve
     rising: tuple[Interval, ...]
+    lipschitz: str
     falling: tuple[Interval, ...] = ()
     kinks: tuple[Kink, ...] = ()
     smoothness: int | None = None
-    lipschitz: str
     symmetry: Literal["odd", "complement"] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Activation:
+class Activation(NamedTuple):
     """An elementwise function of x and perhaps parameters.
 
     ``slope`` is the derivative in x, ``parameter_slopes`` those in the parameters. ``exact`` says that value and slope
@@ -106,14 +100,13 @@ class Activation:
     facts: Facts
     references: tuple[str, ...]
     parameters: tuple[Parameter, ...] = ()
-    parameter_slopes: Mapping[str, Formula] = field(default_factory=dict)
+    parameter_slopes: Mapping[str, Formula] = MappingProxyType({})
     exact: bool = False
     saved_for_backward: Literal["x", "y"] = "x"
     notes: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
+class Gate(NamedTuple):
     """A gated unit: activation(gate) * up, with the activation's parameters."""
 
     name: str
@@ -123,8 +116,7 @@ class Gate:
     references: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RowKernel:
+class RowKernel(NamedTuple):
     """One kernel of a row function: its variant, the struct in ``csrc/ops``, a gufunc signature, and one type per operand.
 
     Types are ``T`` for the function's dtype, ``d`` for float64 and ``l`` for int64.
@@ -136,8 +128,7 @@ class RowKernel:
     types: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rows:
+class Rows(NamedTuple):
     """A function along an axis. ``formula(xp, row)`` takes a list of numbers."""
 
     name: str
