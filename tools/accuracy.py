@@ -48,7 +48,7 @@ def measure_half(count: int) -> dict:
         for curve in ("value", "derivative") if record.parameters else mpfr_samples.curves(record):
             for dtype in ("float16", "bfloat16"):
                 wrong = mpfr_samples.wrongly_rounded(name, curve, dtype)
-                result[f"{name}.{curve}.{dtype}"] = {"wrong": len(wrong), "count": 65536}
+                result[f"{name}.{curve}.{dtype}"] = {"wrong": len(wrong), "count": int(mpfr_samples.half_inputs(dtype).size)}
         print(name, flush=True)
     return result
 

@@ -51,8 +51,10 @@ def evaluate(name: str, curve: str, x: np.ndarray, *parameters: np.ndarray | flo
 
 # -------------------------------------------------------------------------------------------------------- half precision
 def half_inputs(dtype: str) -> np.ndarray:
-    """All 65,536 numbers of float16 or bfloat16."""
-    return np.arange(1 << 16, dtype=np.uint16).view(dtype_of(dtype))
+    """Every finite float16 or bfloat16."""
+    x = np.arange(1 << 16, dtype=np.uint16).view(dtype_of(dtype))
+    with np.errstate(invalid="ignore"):  # ml_dtypes minds signalling NaNs
+        return x[np.isfinite(x)]
 
 
 def rounded_correctly(exact: Iterable[gmpy2.mpfr], dtype: str) -> np.ndarray:
@@ -78,7 +80,6 @@ def wrongly_rounded(name: str, curve: str, dtype: str) -> list[tuple[float, floa
     namespace = formula.mpfr(PRECISION)
     parameters = [gmpy2.mpfr(parameter.default) for parameter in record.parameters]
     x = half_inputs(dtype)
-    x = x[np.isfinite(x)]
     function = curves(record)[curve]
     exact = [gmpy2.mpfr(function(namespace, gmpy2.mpfr(float(value)), *parameters)) for value in x]
     expected, computed = rounded_correctly(exact, dtype), evaluate(name, curve, x)

@@ -59,7 +59,7 @@ def float32_inputs(chunk: int, before: int = 0) -> np.ndarray:
     return np.arange(start - min(before, start), start + CHUNK, dtype=np.uint32).view(np.float32)
 
 
-def _sweep_chunks(name: str, instruction_sets: tuple[str, ...], chunks: range) -> Sweep:
+def sweep_chunks(name: str, instruction_sets: tuple[str, ...], chunks: range) -> Sweep:
     function = sf.get(name)
     found = Sweep()
     monotone = len(function.info.rising) == 1 and not function.info.falling
@@ -92,7 +92,8 @@ def _sweep_chunks(name: str, instruction_sets: tuple[str, ...], chunks: range) -
                     rises = np.diff(np.concatenate([edge, y])) * np.sign(x[-1])
                     found.decreases += x[rises < 0][:3].tolist()
                 if function.info.symmetry == "odd":
-                    found.odd_mismatches += x[function(-x).view(np.uint32) != (-y).view(np.uint32)][:3].tolist()
+                    mirrored = evaluate(function, curve)(-x)
+                    found.odd_mismatches += x[mirrored.view(np.uint32) != (-y).view(np.uint32)][:3].tolist()
     found.digests = {curve: value.digest() for curve, value in hashes.items()}
     return found
 
@@ -106,7 +107,7 @@ def sweep_float32(name: str, instruction_sets: tuple[str, ...], pieces: int = 64
     tasks = [(name, instruction_sets, range(i * CHUNKS // pieces, (i + 1) * CHUNKS // pieces)) for i in range(pieces)]
     digests: dict[str, list[bytes]] = {curve: [] for curve in CURVES}
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for part in pool.starmap(_sweep_chunks, tasks, chunksize=1):
+        for part in pool.starmap(sweep_chunks, tasks, chunksize=1):
             for curve in CURVES:
                 total.worst[curve].merge(part.worst[curve])
                 digests[curve].append(part.digests[curve])
