@@ -188,13 +188,14 @@ def _draw(
             slope = curve == "derivative"
             y = activation.derivative(x, **own) if slope else activation(x, **own)
             dashed = slope and len(curves) > 1
+            prime = "'" if slope else ""
             axes.plot(
                 x,
                 _broken_at_jumps(record, x, y) if slope else y,
                 color=colour_of(record.name),
                 linestyle="--" if dashed else "-",
                 linewidth=1.7 if dashed else 2.2,
-                label=f"{record.name}{"'" if slope else ''}{suffix}",
+                label=f"{record.name}{prime}{suffix}",
             )
             if landmarks and not own:
                 _mark(axes, record, curve)
