@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, Literal
 
 import numpy as np
@@ -167,10 +168,11 @@ class SoftmaxCrossEntropy(RowFunction):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
         logits = _as_logits(self.name, "z", z)
-        layout = _Layout(logits.shape, axis)
+        try:
+            layout = _Layout(logits.shape, operator.index(axis))
+        except TypeError:
+            raise TypeError(f"{self.name}: axis must be one integer; got {axis!r}") from None
         rows, targets = layout.rows(logits), np.asanyarray(labels)
-        if rows.dtype.kind in "biu":
-            rows = rows.astype(np.result_type(rows.dtype, np.float16) if rows.dtype.itemsize < 8 else np.float64)
         if targets.shape == logits.shape:
             if targets.dtype.kind not in "biu":
                 _as_logits(self.name, "labels", targets)
@@ -186,7 +188,8 @@ class SoftmaxCrossEntropy(RowFunction):
         wrong = (targets < 0) | (targets >= classes)
         if wrong.any():
             position = tuple(int(k) for k in np.argwhere(wrong)[0])
-            raise IndexError(f"{self.name}: label {targets[position]} at position {position} is outside [0, {classes})")
+            where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
+            raise IndexError(f"{self.name}: label {targets[position]}{where} is outside [0, {classes})")
         return rows, targets.astype(np.int64, copy=False), "", layout
 
     @staticmethod

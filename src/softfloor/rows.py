@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import _core, docstrings
-from .activation import check_dtype
+from .activation import check_dtype, check_requested_dtype
 from .catalogue import ROWS
 
 Axis = int | tuple[int, ...] | None
@@ -24,7 +24,10 @@ class _Layout:
 
     def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
         self.shape = shape
-        self.axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
+        try:
+            self.axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
+        except TypeError:
+            raise TypeError(f"axis must be an integer, a tuple of integers or None; got {axis!r}") from None
         self.others = tuple(k for k in range(len(shape)) if k not in self.axes)
         self.outer_shape = tuple(shape[k] for k in self.others)
 
@@ -47,25 +50,38 @@ class _Layout:
         return np.expand_dims(reduced, self.axes)
 
 
-def _as_logits(function: str, name: str, value: Any) -> Any:
+def _as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
+    """An operand as an array of floats, in ``dtype`` if one is asked for; integers become what `numpy.exp` makes of them."""
     # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
     array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
     check_dtype(function, name, array)
-    return array
+    if dtype is not None:
+        return array.astype(check_requested_dtype(function, dtype), copy=False)
+    return array.astype(np.result_type(array.dtype, np.float16)) if array.dtype.kind in "biu" else array
+
+
+def _as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
+    """A cotangent of the given shape; a Python number takes the dtype of ``like``, as it would beside any operand."""
+    array = np.asarray(value, like.dtype) if type(value) in (bool, int, float) else _as_logits(function, "cotangent", value)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}") from None
 
 
 def _masked(logits: Any, where: Any) -> Any:
-    """The logits with -inf where the mask is false; integers become the floats that a ufunc would make of them."""
+    """The logits with -inf where the mask is false."""
     mask = np.asanyarray(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
-    if logits.dtype.kind in "biu":
-        logits = np.asarray(logits, np.result_type(logits.dtype, np.float16) if logits.dtype.itemsize < 8 else np.float64)
     return np.where(mask, logits, logits.dtype.type(-np.inf))
 
 
 def _check_temperature(temperature: Any) -> float:
-    value = float(temperature)
+    try:
+        value = float(temperature)
+    except (TypeError, ValueError):
+        raise TypeError(f"temperature must be one number; got {temperature!r}") from None
     if not 0 < value < np.inf:
         raise ValueError(f"temperature must be positive and finite; got {temperature}")
     return value
@@ -92,18 +108,14 @@ class RowFunction:
 
         return get, (self.name,)
 
-    def _along_rows(self, variant: str, layout: _Layout, operands: tuple[Any, ...], out: Any, dtype: Any = None) -> Any:
+    def _along_rows(self, variant: str, layout: _Layout, operands: tuple[Any, ...], out: Any) -> Any:
         """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
         gufunc = self._gufuncs[variant]
         result_is_row = gufunc.signature.endswith("->(n)")
-        keywords: dict[str, Any] = {}
-        if dtype is not None:
-            check_dtype(self.name, "dtype", np.empty(0, dtype))
-            keywords["dtype"] = dtype
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:
-            result = gufunc(*operands, **keywords)
+            result = gufunc(*operands)
             return layout.restore(result) if result_is_row else result
         expected = layout.shape if result_is_row else layout.outer_shape
         if not isinstance(out, np.ndarray):
@@ -111,10 +123,10 @@ class RowFunction:
         if out.shape != expected:
             raise ValueError(f"{self.name}: out has shape {out.shape}; the result has shape {expected}")
         if result_is_row and len(layout.axes) != 1:
-            result = layout.restore(gufunc(*operands, **keywords))
+            result = layout.restore(gufunc(*operands))
             np.copyto(out, result, casting="same_kind")
         else:
-            gufunc(*operands, out=layout.rows(out) if result_is_row else out, **keywords)
+            gufunc(*operands, out=layout.rows(out) if result_is_row else out)
         return out
 
 
@@ -171,11 +183,11 @@ class Softmax(RowFunction):
     def __call__(
         self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
     ) -> Any:
-        logits = _as_logits(self.name, "z", z)
+        logits = _as_logits(self.name, "z", z, dtype)
         if where is not None:
             logits = _masked(logits, where)
         layout = _Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
 
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``p * (cotangent - sum(cotangent * p)) / temperature``.
@@ -202,7 +214,7 @@ class Softmax(RowFunction):
         [-0.0599, -0.1628, 0.2227]
         """
         output = _as_logits(self.name, "p", p)
-        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), output.shape)
+        upstream = _as_cotangent(self.name, cotangent, output, output.shape)
         layout = _Layout(output.shape, axis)
         operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
         return self._along_rows("vjp", layout, operands, out)
@@ -287,11 +299,11 @@ class LogSoftmax(RowFunction):
     def __call__(
         self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
     ) -> Any:
-        logits = _as_logits(self.name, "z", z)
+        logits = _as_logits(self.name, "z", z, dtype)
         if where is not None:
             logits = _masked(logits, where)
         layout = _Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
 
     def vjp(self, q: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``(cotangent - exp(q) * sum(cotangent)) / temperature``.
@@ -317,7 +329,7 @@ class LogSoftmax(RowFunction):
         [0.5, -0.5]
         """
         output = _as_logits(self.name, "q", q)
-        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), output.shape)
+        upstream = _as_cotangent(self.name, cotangent, output, output.shape)
         layout = _Layout(output.shape, axis)
         operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
         return self._along_rows("vjp", layout, operands, out)
@@ -404,11 +416,11 @@ class Logsumexp(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = _as_logits(self.name, "z", z)
+        logits = _as_logits(self.name, "z", z, dtype)
         if where is not None:
             logits = _masked(logits, where)
         layout = _Layout(logits.shape, axis)
-        result = self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out, dtype)
+        result = self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
         return layout.kept(result) if keepdims else result
 
     def vjp(self, z: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
@@ -436,7 +448,7 @@ class Logsumexp(RowFunction):
         """
         logits = _as_logits(self.name, "z", z)
         layout = _Layout(logits.shape, axis)
-        upstream = np.broadcast_to(_as_logits(self.name, "cotangent", cotangent), layout.outer_shape)
+        upstream = _as_cotangent(self.name, cotangent, logits, layout.outer_shape)
         operands = (layout.rows(logits), _check_temperature(temperature), upstream)
         return self._along_rows("vjp", layout, operands, out)
 
