@@ -115,7 +115,7 @@ class Activation(Function):
         --------
         >>> import softfloor as sf
         >>> float(sf.silu.parameter_derivative(2.0, "beta"))
-        0.41997434161402614
+        0.4199743416140261
         """
         try:
             function = self._parameter_derivatives[parameter]
