@@ -137,14 +137,14 @@ def style(axes: Axes) -> None:
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(colors=INK, length=0, labelsize=9)
+    axes.tick_params(colors=INK, length=0, labelsize=10)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
 
 
 def legend(axes: Axes, **keywords: Any) -> None:
     """A legend without a frame."""
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9, **keywords)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=10, **keywords)
 
 
 def save(figure: Figure, file: Any, suffix: str) -> None:

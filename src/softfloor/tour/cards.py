@@ -15,7 +15,7 @@ from .results import Card
 
 
 def card(name: str) -> Card:
-    """The card of an activation; each landmark is evaluated by softfloor in float64, beside what the catalogue states."""
+    """The card of an activation; each landmark is evaluated in float64, beside what the catalogue states."""
     record = catalogue.ACTIVATIONS[name]
     activation = sf.get(name)
     landmarks = []
@@ -45,7 +45,9 @@ def card(name: str) -> Card:
 
 
 def _landmark(label: str, x: str, y: str, function: Callable[..., Any]) -> tuple[str, str, str]:
-    return f"{label} at x = {shorten(x)}", shorten(y), f"{float(function(float(x))):.15g}"
+    computed = float(function(float(x)))
+    # The float64 nearest to an irrational zero is not the zero: what is left there needs no 15 digits.
+    return f"{label} at x = {shorten(x)}", shorten(y), f"{computed:.{15 if abs(computed) > 1e-15 else 2}g}"
 
 
 def mathml(function: Callable[..., Any], record: Record) -> str:
@@ -54,18 +56,35 @@ def mathml(function: Callable[..., Any], record: Record) -> str:
 
     symbols = [sympy.Symbol(name, real=True) for name in ("x", *(parameter.name for parameter in record.parameters))]
     expression = sympy.sympify(function(_Verbs(), *symbols))
-    text = sympy.mathml(expression, printer="presentation")
-    return f'<math display="block">{re.sub(r"</?math[^>]*>", "", text)}</math>'
+    if isinstance(expression, sympy.Piecewise):
+        # SymPy would print this as a function called piecewise.
+        cases = "".join(
+            f"<mtr><mtd>{_presentation(value)}</mtd>"
+            f"<mtd>{'<mtext>otherwise</mtext>' if condition == True else _presentation(condition)}</mtd></mtr>"  # noqa: E712
+            for value, condition in expression.args
+        )
+        return f'<math display="block"><mrow><mo>{{</mo><mtable columnalign="left">{cases}</mtable></mrow></math>'
+    return f'<math display="block">{_presentation(expression)}</math>'
+
+
+def _presentation(expression: Any) -> str:
+    import sympy
+
+    return re.sub(r"</?math[^>]*>", "", sympy.mathml(expression, printer="presentation"))
 
 
 class _Verbs:
-    """SymPy's namespace, but with sigmoid as a letter: written out, the slopes would be too wide for a card."""
+    """SymPy's namespace for reading: sigmoid and erfc stay as written, and decimals do not become fractions."""
 
     def __init__(self) -> None:
         import sympy
 
         self._verbs = formula.sympy()
-        self._letter = sympy.Function("σ")
+        self._own = {
+            "sigmoid": sympy.Function("\N{GREEK SMALL LETTER SIGMA}"),
+            "erfc": sympy.Function("erfc"),
+            "decimal": sympy.Float,
+        }
 
     def __getattr__(self, name: str) -> Any:
-        return self._letter if name == "sigmoid" else getattr(self._verbs, name)
+        return self._own[name] if name in self._own else getattr(self._verbs, name)

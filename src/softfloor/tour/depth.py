@@ -16,8 +16,8 @@ SPREAD = 2.0
 def gradient_norms(activation: str, data: Digits, seed: int) -> Depth:
     """Gradient norms in the weights of untrained networks of `DEPTHS` hidden layers, on 256 images of the digits.
 
-    Each network starts as its activation asks for (`training.starting_gain`), so that a vanishing gradient is the doing of
-    the activation and not of a careless start. A second start spreads the biases, as training may do.
+    Each network starts as its activation asks for (`training.starting_gain`), so that a vanishing gradient is the doing
+    of the activation and not of a careless start. A second start spreads the biases, as training may do.
 
     Parameters
     ----------

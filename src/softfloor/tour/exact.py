@@ -73,7 +73,7 @@ def worst_ulps(computed: Any, true: Iterable[Any]) -> float:
 
 
 def first_float32(predicate: Callable[[Any], bool], low: float, high: float) -> float:
-    """The float32 nearest to ``low`` for which a predicate holds that is false at ``low`` and true from there to ``high``."""
+    """The float32 nearest to ``low`` where a predicate holds that is false at ``low`` and true up to ``high``."""
     below, above = np.float32(low), np.float32(high)
     while True:
         middle = np.float32((float(below) + float(above)) / 2)

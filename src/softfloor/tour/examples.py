@@ -54,12 +54,13 @@ def _cell(pre_gates: dict[str, Any], c: Any) -> tuple[Any, Any, dict[str, Any]]:
 def _lstm(generator: np.random.Generator) -> Example:
     units, features = 4, 3
     x, h, c = (generator.standard_normal(n).astype(np.float32) for n in (features, units, units))
-    pre_gates = {
-        name: (x @ generator.standard_normal((features, units)) + h @ generator.standard_normal((units, units))).astype(
-            np.float32
+    pre_gates = {}
+    for name in (*_GATES, "candidate"):
+        from_input, from_output = (
+            generator.standard_normal((features, units)),
+            generator.standard_normal((units, units)),
         )
-        for name in (*_GATES, "candidate")
-    }
+        pre_gates[name] = (x @ from_input + h @ from_output).astype(np.float32)
     h_next, c_next, gates = _cell(pre_gates, c)
     # A remembering cell: float32 sigmoid gives exactly 1 and exactly 0 this far out, so the state passes bit for bit.
     shut = {name: np.full(units, -110, np.float32) for name in _GATES}
@@ -72,8 +73,8 @@ def _lstm(generator: np.random.Generator) -> Example:
     return Example(
         (1,),
         "A step of an LSTM cell",
-        "Three gates between 0 (nothing passes) and 1 (all passes) decide what a cell takes in, keeps and shows. Forced wide "
-        "open, the forget gate hands the state on bit for bit; shut, it clears it.",
+        "Three gates between 0 (nothing passes) and 1 (all passes) decide what a cell takes in, keeps and shows. "
+        "Forced wide open, the forget gate hands the state on bit for bit; shut, it clears it.",
         LSTM_CODE,
         (("One step, float32", header, tuple(rows)),),
         {
@@ -101,8 +102,8 @@ def _attention(generator: np.random.Generator) -> Example:
     return Example(
         (4,),
         "Attention weights",
-        "Scaled dot products of queries and keys, turned into weights by softmax. The mask leaves out what comes later: "
-        "masked entries get exactly 0.",
+        "Scaled dot products of queries and keys, turned into weights by softmax. The mask leaves out what comes "
+        "later: masked entries get exactly 0.",
         ATTENTION_CODE,
         tables,
         {
@@ -128,8 +129,8 @@ def _cross_entropy() -> Example:
     return Example(
         (5,),
         "Cross-entropy through log-sum-exp, and its gradient",
-        "The loss of a row is logsumexp(z) - z[label]. Taking the logarithm of a softmax instead overflows in the second row. "
-        "The notes stop before the gradient: in z it is softmax(z) minus the one-hot label.",
+        "The loss of a row is logsumexp(z) - z[label]. Taking the logarithm of a softmax instead overflows in the "
+        "second row. The notes stop before the gradient: in z it is softmax(z) minus the one-hot label.",
         CROSS_ENTROPY_CODE,
         (("float32", ("logits z", "label y", "loss", "-log(softmax), textbook", "gradient in z"), rows),),
         {
@@ -154,8 +155,8 @@ def _softmax() -> Example:
     return Example(
         (7,),
         "Softmax of a matrix",
-        "The three rows differ by a shift, which softmax does not see, so they give the same numbers. The expansion that the "
-        "notes write for the third row has two misprints in its middle term.",
+        "The three rows differ by a shift, which softmax does not see, so they give the same numbers. The expansion "
+        "that the notes write for the third row has two misprints in its middle term.",
         SOFTMAX_CODE,
         (
             ("sf.softmax(Z, axis=-1)", ("row of Z", "first", "second", "third"), values),
@@ -178,8 +179,8 @@ def _softmax() -> Example:
 
 
 def _numbers(array: Any) -> tuple[str, ...]:
-    return tuple(f"{float(v):.4f}" for v in array)
+    return tuple(f"{float(v) + 0.0:.4f}" for v in array)
 
 
 def _row(array: Any, digits: int = 4) -> str:
-    return "[" + ", ".join(f"{float(v):.{digits}g}" for v in array) + "]"
+    return "[" + ", ".join(f"{float(v) + 0.0:.{digits}g}" for v in array) + "]"

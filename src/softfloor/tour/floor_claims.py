@@ -1,4 +1,4 @@
-"""The claims about the soft floor and the overshoot of gelu and silu, and the two figures: rows 16, 18, 19, 20, 24, 25."""
+"""The claims about soft floor and overshoot of gelu and silu, and the two figures: rows 16, 18, 19, 20, 24 and 25."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ def row_20(evidence: Evidence) -> Finding:
             "largest silu', the amplification": float(sf.silu.derivative(x).max()),
             "difference at |x| = 20": float(np.abs(sf.silu.derivative(20.0) - 1)),
         },
-        remark="That far from 0 silu acts like relu is measured here. That crossing 0 amplifies errors is an interpretation: "
-        "the factor it can rest on is the largest derivative.",
+        remark="That silu acts like relu far from 0 is measured here. That crossing 0 amplifies errors is an "
+        "interpretation: the factor it can rest on is the largest derivative.",
     )
 
 

@@ -89,7 +89,8 @@ def row_12(evidence: Evidence) -> Finding:
             "at x = -+": float(abs(where)),
         },
         notes_version="the listing implements GELU(x) = x/2 (1 + erf(x / sqrt 2)) with a cdf",
-        right_version="it is the tanh approximation, which softfloor calls gelu_tanh; it has no cdf, and needs import numpy as np",
+        right_version="it is the tanh approximation, which softfloor calls gelu_tanh; it has no cdf, and it lacks "
+        "import numpy as np",
     )
 
 
@@ -150,7 +151,8 @@ def row_14(evidence: Evidence) -> Finding:
             "silu(-89), float32, sf": float(sf.silu(np.float32(-89))),
         },
         notes_version="the listing computes silu, its parameter spelled theda, element by element in a list",
-        right_version="it does where exp(-x) stays finite; below, it warns of overflow and returns -0. sf.silu(x, beta=...) does neither",
+        right_version="it does where exp(-x) stays finite; below, it warns of overflow and returns -0. "
+        "sf.silu(x, beta=...) does neither",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 import softfloor as sf
@@ -36,7 +38,7 @@ def row_9(evidence: Evidence) -> Finding:
     points = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
     sigmoid = [float(sf.sigmoid.derivative(x)) for x in points]
     relu = [float(sf.relu.derivative(x)) for x in points[1:]]
-    falls = all(a > b for a, b in zip(sigmoid, sigmoid[1:], strict=False)) and sigmoid[-1] < 1e-30
+    falls = all(a > b for a, b in itertools.pairwise(sigmoid)) and sigmoid[-1] < 1e-30
     depth = evidence.depth
     deepest = max(depth["relu"].first_layer)
     kept = depth["relu"].first_layer[deepest] > 1e6 * depth["sigmoid"].first_layer[deepest]
@@ -51,7 +53,7 @@ def row_9(evidence: Evidence) -> Finding:
                 for name in ("sigmoid", "relu")
             },
         },
-        remark="Through many layers the factors multiply: the first layer's gradient, relative to the last one's, says it all.",
+        remark="Through many layers the factors multiply: compare the first layer's gradient with the last one's.",
     )
 
 
@@ -68,8 +70,8 @@ def row_10(evidence: Evidence) -> Finding:
     return Finding(
         as_written=smallest > 0 and largest == 0,
         numbers=numbers,
-        remark="That such updates are wrong is an interpretation. The zero has a price: a unit that is negative for every "
-        "image gets no gradient, and never recovers.",
+        remark="That such updates are wrong is an interpretation. The zero has a price: a unit that is negative for "
+        "every image gets no gradient, and never recovers.",
     )
 
 

@@ -11,8 +11,10 @@ from softfloor import plot
 
 from .results import COMPARED, Card, Example, Report, Tried, Verdict
 from .terminal import number, ulps
+from .training import HIDDEN, LARGE_STEP, STEP
 
 _CLASSES = {Verdict.HOLDS: "good", Verdict.CORRECTED: "warn", Verdict.FAILS: "bad"}
+_PLURALS = {Verdict.HOLDS: "hold", Verdict.CORRECTED: "hold with a correction", Verdict.FAILS: "do not hold"}
 _SECTIONS = {
     "verdicts": "Verdicts",
     "functions": "Functions",
@@ -66,14 +68,14 @@ def html_of(report: Report) -> str:
 def _header(report: Report) -> str:
     counted = Counter(tried.verdict for tried in report.claims.values())
     counts = "".join(
-        f'<div class="{_CLASSES[verdict]}"><b>{counted[verdict]}</b>{verdict}</div>'
+        f'<div class="{_CLASSES[verdict]}"><b>{counted[verdict]}</b>{_PLURALS[verdict]}</div>'
         for verdict in Verdict
         if counted[verdict]
     )
     return (
         "<header><div><h1>A tour of activation functions</h1>"
-        f"<p>The notes behind softfloor make {len(report.claims)} claims. Each was tried just now, by computing: what follows "
-        "are the verdicts, the numbers they rest on, and what the functions do in a network that reads handwriting.</p>"
+        f"<p>The notes behind softfloor make {len(report.claims)} claims. Each was tried by computing: here are the "
+        "verdicts, the numbers they rest on, and what the functions do in a network that reads handwriting.</p>"
         f'<div class="counts">{counts}</div></div></header>'
     )
 
@@ -91,7 +93,10 @@ def _functions(cards: Sequence[Card]) -> str:
 
 
 def _card(card: Card) -> str:
-    landmarks = [(_escape(label), fact, computed) for label, fact, computed in card.landmarks]
+    landmarks = [
+        (_escape(label).replace(" at x = ", "<br>x&nbsp;=&nbsp;"), fact, computed)
+        for label, fact, computed in card.landmarks
+    ]
     facts = [(_escape(label), _escape(text)) for label, text in card.facts]
     marks = _table(("landmark", "fact", "computed"), landmarks) if landmarks else ""
     return (
@@ -111,7 +116,8 @@ def _examples(examples: Iterable[Example]) -> str:
             for caption, header, rows in example.tables
         )
         parts.append(
-            f'<article class="panel"><h3>{_escape(example.title)} <span class="soft small">row {example.rows[0]}</span></h3>'
+            f'<article class="panel"><h3>{_escape(example.title)} '
+            f'<span class="soft small">row {example.rows[0]}</span></h3>'
             f"<p>{_escape(example.text)}</p><pre>{_escape(example.code)}</pre>{tables}{_numbers(example.numbers)}</article>"
         )
     return "".join(parts)
@@ -123,7 +129,7 @@ def _figures(report: Report) -> str:
 
 
 def _figure(report: Report, name: str) -> str:
-    return f'<figure class="panel">{plot.svg_of(report.evidence.figures[name], name)}</figure>'
+    return f'<figure class="panel {"" if name.endswith("derivative") else "narrow"}">{plot.svg_of(report.evidence.figures[name], name)}</figure>'
 
 
 def _digits(report: Report) -> str:
@@ -148,10 +154,11 @@ def _digits(report: Report) -> str:
         "dead units, large step",
     )  # fmt: skip
     return (
-        "<p>A classifier of handwritten digits, 8 by 8 pixels, with three hidden layers of 64 units; value and vjp of each "
-        f"activation and the loss are softfloor's. {len(first.accuracy)} starts each, {len(first.loss_curve)} passes over the "
-        f"images. A unit is dead when no image gives it a gradient; {first.hidden_units * len(first.dead_units)} were watched, "
-        "then as many again at three times the step size.</p>"
+        f"<p>A classifier of handwritten digits, 8 by 8 pixels, with {first.hidden_units} hidden units in "
+        f"{len(HIDDEN)} layers; value and vjp of each activation and the loss are softfloor's. {len(first.accuracy)} "
+        f"starts each, {len(first.loss_curve)} passes over the images. A unit is dead when no image gives it a "
+        f"gradient; {first.hidden_units * len(first.dead_units)} were watched, then as many again at "
+        f"{LARGE_STEP / STEP:.0f} times the step size.</p>"
         f'<div class="panel">{plot.svg_of(evidence.figures["training"], "training")}</div>'
         f'<div class="panel">{_table(header, rows, figures=True)}</div>'
     )
@@ -166,10 +173,10 @@ def _depth(report: Report) -> str:
     ]
     header = ("activation", *(f"{d} layers" for d in depths), f"{depths[-1]} layers, spread biases")
     return (
-        "<p>How much gradient reaches the first layer of an untrained deep network, relative to the last layer. Started as each "
-        "activation asks for, only sigmoid loses it. With biases spread wide, units leave the middle of their range, and "
-        "tanh loses it too.</p>"
-        f'<div class="panel">{_table(header, rows, figures=True)}</div><div class="panel">'
+        "<p>How much gradient reaches the first layer of an untrained deep network, relative to the last layer. The "
+        "weights start as each activation asks for, the biases at 0; in the last column the biases are spread wide, "
+        "which moves units away from the middle of their range.</p>"
+        f'<div class="panel">{_table(header, rows, figures=True)}</div><div class="panel narrow">'
         f"{plot.svg_of(report.evidence.figures['depth'], 'depth')}</div>"
     )
 
@@ -193,8 +200,8 @@ def _speed(report: Report) -> str:
     )  # fmt: skip
     texts = [(f"<code>{t.function}</code>", f"<code>{_escape(t.textbook)}</code>") for t in report.timings]
     return (
-        "<p>float32, nanoseconds per element, one thread, data in cache; errors in units in the last place over inputs from "
-        "-110 to 110. The truth is softfloor's float64, which differs from 50-digit arithmetic by at most "
+        "<p>float32, nanoseconds per element, one thread, data in cache; errors in units in the last place over inputs "
+        "from -110 to 110, of which ten million leave no digit right. The truth is softfloor's float64, which differs from 50-digit arithmetic by at most "
         f"{report.oracle_error:.2g} ulp of float64 where the two were compared.</p>"
         f'<div class="panel">{_table(header, rows, figures=True)}'
         f"<details><summary>The textbook code</summary>{_table(None, texts)}</details></div>"

@@ -101,8 +101,8 @@ class Training:
     """A digits classifier with one activation, trained from several starting points.
 
     Curves and ``probability_error`` (how far rows of its softmax are from adding up to 1) are of the first start;
-    ``dead_units`` counts hidden units whose gradient is zero for all training images, and ``rms_weight`` is the root mean
-    square of the weights before and after training, each for every start.
+    ``dead_units`` counts hidden units whose gradient is zero for all training images, and ``rms_weight`` is the root
+    mean square of the weights before and after training, each for every start.
     """
 
     activation: str
@@ -130,7 +130,7 @@ class Training:
 class Depth:
     """Gradient norms in the weights of deep networks with one activation, relative to the last layer's.
 
-    ``first_layer[depth]`` is that of the first layer; ``spread_biases[depth]`` likewise, with biases that push the units
+    ``first_layer[depth]`` is that of the first layer; ``spread_biases[depth]`` likewise, with biases that push units
     away from 0; ``by_layer`` goes from the first to the last layer of the deepest network.
     """
 

@@ -16,9 +16,6 @@ from .results import COMPARED, Evidence, Report
 #: Called with the steps done, the steps in all, and what comes next.
 Progress = Callable[[int, int, str], None]
 
-#: A step size at which training still succeeds, and units die.
-LARGE_STEP = 0.15
-
 
 def run(seed: int = 0, quick: bool = False, progress: Progress = lambda done, total, what: None) -> Report:
     """Take the tour.
@@ -61,7 +58,7 @@ def run(seed: int = 0, quick: bool = False, progress: Progress = lambda done, to
                 step(f"training with {name}")
 
             trained[name] = training.train(name, data, starts, 15 if quick else 60, progress=started)
-            hot[name] = training.train(name, data, starts, 10, rate=LARGE_STEP, progress=started)
+            hot[name] = training.train(name, data, starts, 10, rate=training.LARGE_STEP, progress=started)
             step(f"deep networks with {name}")
             through[name] = depth.gradient_norms(name, data, seed)
         figures |= {"depth": charts.depth_figure(through), "training": charts.training_figure(trained)}

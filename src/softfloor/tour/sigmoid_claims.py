@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 import softfloor as sf
@@ -23,7 +26,7 @@ def row_1(evidence: Evidence) -> Finding:
     ones = first_float32(lambda x: sf.sigmoid(x) == 1, 10, 30)
     zeros = -first_float32(lambda x: sf.sigmoid(-x) == 0, 80, 200)
     lstm = evidence.examples["lstm"].numbers
-    gates = 0 < lstm["smallest gate"] and lstm["largest gate"] < 1
+    gates = lstm["smallest gate"] > 0 and lstm["largest gate"] < 1
     passes = lstm["state changed by an open forget gate"] == 0 == lstm["state left by a shut forget gate"]
     return Finding(
         as_written=apart < AGREE and inside and gates and passes,
@@ -39,7 +42,7 @@ def row_1(evidence: Evidence) -> Finding:
 
 def row_2(evidence: Evidence) -> Finding:
     mp = numbers()
-    steps = (
+    steps: tuple[Callable[[Any], Any], ...] = (
         lambda x: mp.diff(lambda t: 1 / (1 + mp.exp(-t)), x),
         lambda x: mp.diff(lambda t: (1 + mp.exp(-t)) ** -1, x),
         lambda x: -((1 + mp.exp(-x)) ** -2) * -mp.exp(-x),
@@ -75,7 +78,7 @@ def row_21(evidence: Evidence) -> Finding:
     second = [(mp.exp(x) - mp.exp(-x)) / (mp.exp(x) + mp.exp(-x)) for x in map(mp.mpf, _POINTS)]
     true = [mp.tanh(x) for x in _POINTS]
 
-    def worst(candidates: list[object]) -> float:
+    def worst(candidates: list[Any]) -> float:
         return max(relative(a, b) for a, b in zip(candidates, true, strict=True))
 
     return Finding(
@@ -123,7 +126,7 @@ def row_22(evidence: Evidence) -> Finding:
 
 def row_23(evidence: Evidence) -> Finding:
     mp = numbers()
-    steps = (
+    steps: tuple[Callable[[Any], Any], ...] = (
         lambda x: mp.diff(lambda t: (mp.exp(t) - mp.exp(-t)) / (mp.exp(t) + mp.exp(-t)), x),
         lambda x: ((mp.exp(x) + mp.exp(-x)) ** 2 - (mp.exp(x) - mp.exp(-x)) ** 2) / (mp.exp(x) + mp.exp(-x)) ** 2,
         lambda x: 1 - (mp.exp(x) - mp.exp(-x)) ** 2 / (mp.exp(x) + mp.exp(-x)) ** 2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import softfloor as sf
@@ -63,7 +65,7 @@ def row_5(evidence: Evidence) -> Finding:
     loss, gradient = sf.softmax_cross_entropy.value_and_grad(np.array(_LOGITS), label)
     step = mp.mpf("1e-25")
 
-    def loss_at(k: int, shift: object) -> object:
+    def loss_at(k: int, shift: Any) -> Any:
         moved = [v + (shift if j == k else 0) for j, v in enumerate(z)]
         return mp.log(mp.fsum(mp.exp(v) for v in moved)) - moved[label]
 
@@ -90,11 +92,11 @@ def row_6(evidence: Evidence) -> Finding:
     size = len(z)
     step = mp.mpf("1e-25")
 
-    def softmax(logits: list[object]) -> list[object]:
+    def softmax(logits: list[Any]) -> list[Any]:
         powers = [mp.exp(v) for v in logits]
         return [power / mp.fsum(powers) for power in powers]
 
-    def moved(j: int, shift: object) -> list[object]:
+    def moved(j: int, shift: Any) -> list[Any]:
         return softmax([v + (shift if k == j else 0) for k, v in enumerate(z)])
 
     columns = [

@@ -17,8 +17,8 @@ def number(value: float) -> str:
 
 
 def ulps(error: float) -> str:
-    """An error in ulp: beyond a million no digit is right, and the count says no more."""
-    return f"{error:.3g}" if error < 1e6 else "no digit right"
+    """An error in ulp as reports show it."""
+    return f"{error:.3g}" if error < 1000 else f"{error:.1e}"
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -5,6 +5,7 @@ The images are scikit-learn's bundled digits: 1797 scans of real handwriting, 8 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ import softfloor as sf
 from .results import Training
 
 HIDDEN = (64, 64, 64)
+STEP = 0.05
+#: A step size at which training still succeeds, mostly, and units die.
+LARGE_STEP = 0.15
 CLASSES = 10
 
 
@@ -56,13 +60,13 @@ class Classifier:
 
     def __init__(self, activation: str, widths: tuple[int, ...], generator: np.random.Generator) -> None:
         self.activation = sf.get(activation)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         gain = starting_gain(activation)
-        self.weights = [
+        self.weights: list[Any] = [
             (generator.standard_normal((fan_in, fan_out)) * gain / np.sqrt(fan_in)).astype(np.float32)
             for fan_in, fan_out in pairs
         ]
-        self.biases = [np.zeros(fan_out, np.float32) for _, fan_out in pairs]
+        self.biases: list[Any] = [np.zeros(fan_out, np.float32) for _, fan_out in pairs]
 
     def forward(self, inputs: Any) -> tuple[Any, list[Any], list[Any]]:
         """Logits, the input of each layer, and what each hidden activation was given."""
@@ -112,7 +116,7 @@ def train(
     data: Digits,
     seeds: tuple[int, ...],
     epochs: int,
-    rate: float = 0.05,
+    rate: float = STEP,
     progress: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train a classifier by stochastic gradient descent with momentum, once for each seed.
@@ -127,7 +131,7 @@ def train(
         Each gives starting weights and an order of the images, the same for every activation.
     epochs : int
         Passes over the training images.
-    rate : float, default 0.05
+    rate : float, default `STEP`
         The step size.
     progress : callable
         Told when a start is done.
