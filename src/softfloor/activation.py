@@ -197,7 +197,7 @@ def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: M
 
 def check_dtype(function: str, operand: str, value: Any) -> None:
     """Raise TypeError if ``value`` has a dtype that no function of softfloor takes."""
-    if getattr(value, "__array_ufunc__", value) is None:  # its type refuses ufuncs: NumPy's message says so
+    if getattr(value, "__array_ufunc__", ...) is None:  # its type refuses ufuncs: NumPy's message says so
         return
     try:
         dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype

@@ -49,6 +49,8 @@ def use(name: str) -> Iterator[None]:
     ------
     ValueError
         If this CPU cannot run it.
+    TypeError
+        If it is no string.
 
     Examples
     --------
@@ -68,6 +70,8 @@ def use(name: str) -> Iterator[None]:
 
 
 def _select(name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"an instruction set must be a string, one of {', '.join(available())}; got {name!r}")
     if not _core.use_cpu(name):
         raise ValueError(f"instruction set {name!r} cannot run here; available: {', '.join(available())}")
 
