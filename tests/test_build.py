@@ -1,0 +1,125 @@
+"""The compiled objects, and what importing the package brings with it."""
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from softfloor import _core, catalogue
+from softfloor.catalogue.record import Activation, struct_name
+
+EXTENSION = Path(_core.__file__)
+LIBRARIES = sorted(EXTENSION.parent.glob("libkernels_*.a"))  # there in a build folder, not in an installed package
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ELF files")
+
+
+def tool(name, *arguments):
+    if not shutil.which(name):
+        pytest.skip(f"{name} (binutils) is not installed")
+    return subprocess.run([name, *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+
+def symbols(path, *options):
+    """(name, letter) of each symbol that nm lists."""
+    lines = tool("nm", "--format=posix", *options, path).splitlines()
+    return [tuple(line.split()[:2]) for line in lines if len(line.split()) >= 2 and not line.endswith(":")]
+
+
+@linux_only
+def test_the_extension_exports_its_entry_point_only():
+    assert [name for name, _ in symbols(EXTENSION, "--dynamic", "--defined-only")] == ["PyInit__core"]
+
+
+@linux_only
+@pytest.mark.skipif(not LIBRARIES, reason="the per-instruction-set libraries stay in the build folder")
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda path: path.stem)
+def test_libraries_share_nothing(library):
+    """A weak symbol compiled for AVX-512 might be the copy that the linker keeps for all, and crash an older CPU."""
+    instruction_set = library.stem.removeprefix("libkernels_")
+    found = symbols(library)
+    shared = [(name, letter) for name, letter in found if letter in "VvWwu"]
+    assert not shared
+    exported = [name for name, letter in found if letter.isupper() and letter != "U"]
+    assert len(exported) == 1
+    assert f"kernels_{instruction_set}" in exported[0]
+    needed = {name for name, letter in found if letter == "U"}
+    # The C library's fma is exact, like the instruction; the baseline x86-64 has no instruction for it.
+    allowed = {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"} | ({"fma"} if instruction_set == "x86_64" else set())
+    assert needed <= allowed
+
+
+@cache
+def disassembly():
+    """Kernel name -> the bodies that it has, one per instruction set."""
+    bodies: dict[str, list[str]] = {}
+    name = None
+    for line in tool("objdump", "--disassemble", "--demangle", "--no-show-raw-insn", EXTENSION).splitlines():
+        header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
+        if header:
+            match = re.match(r"void softfloor::.*?::run<(.*)>\(void const\* const\*", header[1])
+            name = match and match[1].replace("softfloor::", "").replace("(anonymous namespace)::", "")
+            if name:
+                bodies.setdefault(name, []).append("")
+        elif name:
+            bodies[name][-1] += line + "\n"
+    return bodies
+
+
+def kernels():
+    for record in catalogue.RECORDS.values():
+        if isinstance(record, Activation):
+            inner = f"{struct_name(record.name)}, {len(record.parameters)}"
+            for variant in ("Value", "Derivative", "ValueAndDerivative", "Vjp"):
+                for dtype in ("float", "double"):
+                    yield pytest.param(f"{variant}<{inner}>, {dtype}", record.exact, id=f"{record.name}-{variant}-{dtype}")
+
+
+def arithmetic(body, register, exact):
+    """Whether a loop computes in registers of that width; an exact function selects instead of calculating."""
+    operations = r"v(?:f?n?m(?:add|sub)\d*|add|sub|mul|div)p[sd]" + (r"|v(?:max|min|and|andn|cmp\w*|blend\w*|p?mov\w*)p?[sdbwq]?" if exact else "")
+    return re.search(rf"\s(?:{operations})\s[^\n]*%{register}\d", body) is not None
+
+
+@linux_only
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 instructions")
+@pytest.mark.parametrize(("kernel", "exact"), list(kernels()))
+def test_loops_are_vectorised(kernel, exact):
+    """Each kernel has one body of 512-bit arithmetic (v4), one of 256-bit (v3) and one for any x86-64."""
+    bodies = disassembly()
+    if not bodies:
+        pytest.skip("the extension is stripped or not for x86-64")
+    widths = sorted("zmm" if "%zmm" in body else "ymm" if "%ymm" in body else "xmm" for body in bodies[kernel])
+    assert widths == ["xmm", "ymm", "zmm"]
+    for body, width in ((body, width) for body in bodies[kernel] for width in ("zmm", "ymm") if f"%{width}" in body):
+        if width == "zmm" or "%zmm" not in body:
+            assert arithmetic(body, width, exact), f"no {width} arithmetic in {kernel}"
+
+
+def import_and_list_modules(statement):
+    script = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {module.partition(".")[0] for module in json.loads(done.stdout)}
+
+
+def test_import_brings_no_optional_package():
+    loaded = import_and_list_modules("import softfloor")
+    optional = {
+        "matplotlib", "rich", "typer", "click", "sympy", "scipy", "mpmath", "gmpy2", "torch", "jax", "pandas", "xarray", "dask", "sklearn",
+    }  # fmt: skip
+    assert not loaded & optional
+    assert {"numpy", "ml_dtypes", "softfloor"} <= loaded
+
+
+def test_calls_bring_no_optional_package():
+    statement = "import softfloor as sf; repr(sf.gelu); sf.gelu(1.0); sf.softmax([1.0]); sf.softmax_cross_entropy([1.0], 0)"
+    assert not import_and_list_modules(statement) & {"matplotlib", "rich", "typer", "sympy", "scipy", "mpmath", "torch", "jax"}
+
+
+def test_typed():
+    assert (Path(catalogue.__file__).parents[1] / "py.typed").exists()
