@@ -7,7 +7,7 @@ for gated units. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
@@ -164,11 +164,10 @@ def _function_called(name: str) -> Function:
     from . import get
 
     owner, _, part = name.partition(".")
-    function: Function = get(owner)
-    if not part:
-        return function
-    found: Function = getattr(function, part, None) or function._parameter_derivatives[part.removesuffix("_derivative")]
-    return found
+    function: Any = get(owner)
+    if part:
+        function = getattr(function, part, None) or function._parameter_derivatives[part.removesuffix("_derivative")]
+    return cast(Function, function)
 
 
 def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:

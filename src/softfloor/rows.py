@@ -111,7 +111,7 @@ class RowFunction:
     def _along_rows(self, variant: str, layout: _Layout, operands: tuple[Any, ...], out: Any) -> Any:
         """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
         gufunc = self._gufuncs[variant]
-        result_is_row = gufunc.signature.endswith("->(n)")
+        result_is_row = str(gufunc.signature).endswith("->(n)")
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:

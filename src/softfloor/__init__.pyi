@@ -1,0 +1,311 @@
+# Written by tools/stubs.py from the catalogue; not to be edited.
+from typing import Any, Literal, Protocol, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import catalogue as catalogue
+from . import cpu as cpu
+from . import threads as threads
+from .activation import Activation as Activation
+from .activation import Function as Function
+from .activation import GatedUnit as GatedUnit
+from .losses import softmax_cross_entropy as softmax_cross_entropy
+from .rows import log_softmax as log_softmax
+from .rows import logsumexp as logsumexp
+from .rows import softmax as softmax
+
+__version__: str
+
+class _SupportsArrayUfunc(Protocol):
+    def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **keywords: Any) -> Any: ...
+
+# What NumPy makes an array of, and what takes part in ufuncs by itself (Dask, xarray, pandas).
+_Operand = ArrayLike | _SupportsArrayUfunc
+_Float = TypeVar("_Float", bound=np.floating[Any])
+
+class _FunctionX(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionXPair(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+    ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        /,
+        *,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionXCotangent(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        cotangent: NDArray[_Float] | float,
+        /,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        cotangent: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _Activation(Activation):
+    derivative: _FunctionX
+    value_and_derivative: _FunctionXPair
+    vjp: _FunctionXCotangent
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionXBeta(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionXBetaPair(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionXCotangentBeta(Function):
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        cotangent: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _ActivationBeta(Activation):
+    derivative: _FunctionXBeta
+    value_and_derivative: _FunctionXBetaPair
+    vjp: _FunctionXCotangentBeta
+    @overload
+    def __call__(
+        self,
+        x: NDArray[_Float],
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        x: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionGateUpCotangentBetaPair(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _GatedUnitBeta(GatedUnit):
+    vjp: _FunctionGateUpCotangentBetaPair
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        /,
+        *,
+        beta: float = 1.0,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+gelu: _Activation
+"""x Phi(x), with Phi the distribution function of the standard normal: a smooth relu with a soft floor."""
+gelu_tanh: _Activation
+"""x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2: within 4.7324e-4 of gelu."""
+relu: _Activation
+"""max(0, x): zero below zero, the identity above."""
+sigmoid: _Activation
+"""1 / (1 + e^-x): maps the real line onto (0, 1)."""
+tanh: _Activation
+"""(e^x - e^-x) / (e^x + e^-x): maps the real line onto (-1, 1), odd."""
+silu: _ActivationBeta
+"""x sigmoid(beta x): a smooth relu with a soft floor."""
+swiglu: _GatedUnitBeta
+"""silu(gate) * up, rounded once."""
+
+def functions() -> tuple[str, ...]: ...
+def get(name: str) -> Any: ...

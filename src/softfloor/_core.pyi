@@ -1,0 +1,40 @@
+# The compiled module (csrc/module.cpp).
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+class UfuncCall:
+    """A callable that passes its arguments to a ufunc, keyword parameters turned into operands."""
+
+    ufunc: np.ufunc
+    def __init__(
+        self,
+        ufunc: np.ufunc,
+        required: int,
+        parameters: tuple[str, ...],
+        defaults: tuple[float, ...],
+        recover: Callable[[Any, Exception, tuple[Any, ...], Mapping[str, Any]], Any] | None,
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+def make_ufunc(function: str, variant: str, name: str, doc: str, /) -> np.ufunc:
+    """A new ufunc over a compiled kernel."""
+
+def kernels() -> list[tuple[str, str]]:
+    """Every (function, variant) that is compiled in."""
+
+def available_cpus() -> tuple[str, ...]:
+    """Instruction sets that this CPU runs, best first."""
+
+def current_cpu() -> str:
+    """The instruction set whose kernels run."""
+
+def use_cpu(name: str, /) -> bool:
+    """Run the kernels of that instruction set; False if there are none."""
+
+def get_threads() -> tuple[int, int]:
+    """(threads asked for or 0, threads that the next call may use)."""
+
+def set_threads(count: int, /) -> None:
+    """Ask for a number of threads; 0 leaves it to OpenMP."""
