@@ -293,7 +293,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Path) -> 
 
 
 def _apply_csv(request: Request, source: Path, target: Path, progress: Progress) -> str:
-    lines = [line for line in _text_lines(source) if line.strip()]
+    lines = [line for line in _text_lines(source) if line.partition("#")[0].strip()]
     if not lines:
         raise BadData(f"{source.name} holds no numbers")
     try:

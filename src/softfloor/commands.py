@@ -22,6 +22,8 @@ from .whole_file import replacing
 # Newer releases of Typer carry their own copy of Click, so its exceptions are reached through Typer's names.
 _ClickException: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
+_INTERRUPTED = "interrupted; nothing was written"
+
 app = typer.Typer(
     help="Activation functions: look them up, draw them, apply them to files, or take the tour.",
     epilog="Examples:  softfloor tour  ·  softfloor info gelu  ·  softfloor plot relu gelu silu -d -o curves.svg  ·  "
@@ -45,7 +47,9 @@ def run(arguments: Sequence[str]) -> int:
     # A polite kill unwinds like ctrl-C, so that temporary files go.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(app(list(arguments), standalone_mode=False, prog_name="softfloor") or 0)
+        code = int(app(list(arguments), standalone_mode=False, prog_name="softfloor") or 0)
+        # Typer turns an interrupt into this code without a word.
+        return _complain(_INTERRUPTED, code) if code == 130 else code
     except _ClickException as error:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]
     except apply.BadUsage as error:
@@ -53,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     except apply.BadData as error:
         return _complain(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted; nothing was written", 130)
+        return _complain(_INTERRUPTED, 130)
     except MemoryError:
         return _complain("not enough memory; nothing was written", 1)
     except OSError as error:

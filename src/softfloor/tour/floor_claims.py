@@ -108,7 +108,7 @@ def row_19(evidence: Evidence) -> Finding:
             "silu' largest": high,
             "at x (largest)": high_x,
             "silu' leaves [0, 1] beyond |x| =": leaves_at,
-            "the same on a grid of sf": float(np.abs(outside).min()),
+            "the same on a grid of sf": float(np.abs(outside).min(initial=np.inf)),
             "silu'' at 0": float(curvature),
             "gelu' smallest": gelu_low,
             "at x (gelu' smallest)": gelu_low_x,

@@ -129,7 +129,9 @@ def _figures(report: Report) -> str:
 
 
 def _figure(report: Report, name: str) -> str:
-    return f'<figure class="panel {"" if name.endswith("derivative") else "narrow"}">{plot.svg_of(report.evidence.figures[name], name)}</figure>'
+    figure = report.evidence.figures[name]
+    width = "panel narrow" if len(figure.axes) == 1 else "panel"
+    return f'<figure class="{width}">{plot.svg_of(figure, name)}</figure>'
 
 
 def _digits(report: Report) -> str:
@@ -201,8 +203,8 @@ def _speed(report: Report) -> str:
     texts = [(f"<code>{t.function}</code>", f"<code>{_escape(t.textbook)}</code>") for t in report.timings]
     return (
         "<p>float32, nanoseconds per element, one thread, data in cache; errors in units in the last place over inputs "
-        "from -110 to 110, of which ten million leave no digit right. The truth is softfloor's float64, which differs from 50-digit arithmetic by at most "
-        f"{report.oracle_error:.2g} ulp of float64 where the two were compared.</p>"
+        "from -110 to 110; ten million of them leave no digit right. The truth is softfloor's float64, which differs "
+        f"from 50-digit arithmetic by at most {report.oracle_error:.2g} ulp of float64 where the two were compared.</p>"
         f'<div class="panel">{_table(header, rows, figures=True)}'
         f"<details><summary>The textbook code</summary>{_table(None, texts)}</details></div>"
     )

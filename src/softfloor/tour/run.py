@@ -47,6 +47,10 @@ def run(seed: int = 0, quick: bool = False, progress: Progress = lambda done, to
         progress(done, total, what)
 
     with threadpool_limits(1):
+        cards = []
+        for name in catalogue.ACTIVATIONS:
+            step(f"card of {name}")
+            cards.append(card(name))
         step("reading digits")
         data = training.digits(seed)
         worked = examples.all_examples(seed)
@@ -71,10 +75,6 @@ def run(seed: int = 0, quick: bool = False, progress: Progress = lambda done, to
         timings = speed.compare(quick)
         step("checking the oracle")
         oracle = speed.oracle_error(12 if quick else 40)
-        cards = []
-        for name in catalogue.ACTIVATIONS:
-            step(f"card of {name}")
-            cards.append(card(name))
     progress(total, total, "done")
     return Report(
         seed, quick, sf.__version__, sf.cpu.current(), tuple(cards), evidence, claims, timings, oracle,
