@@ -64,7 +64,18 @@ def every_half(dtype: Any) -> np.ndarray:
 def edges(dtype: Any) -> np.ndarray:
     """Zeros, subnormals, ordinary, huge, infinite, NaN; both signs."""
     info = ml_dtypes.finfo(dtype)
-    magnitudes = [0, info.smallest_subnormal, info.smallest_subnormal * 3, info.smallest_normal, info.eps, 0.5, 1, 3, 20, 100]
+    magnitudes = [
+        0,
+        info.smallest_subnormal,
+        info.smallest_subnormal * 3,
+        info.smallest_normal,
+        info.eps,
+        0.5,
+        1,
+        3,
+        20,
+        100,
+    ]
     magnitudes += [700, 30000, info.max, np.inf, np.nan]
     positive = np.array([dtype(magnitude) for magnitude in magnitudes], dtype)
     return np.concatenate([positive, -positive])

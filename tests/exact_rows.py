@@ -7,8 +7,8 @@ from typing import Any
 import gmpy2
 import ml_dtypes
 import numpy as np
-import ulp
 
+import ulp
 from softfloor import formula
 
 PRECISION = 200

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cases import CASES, assert_all_same_bits, assert_same_bits, every_activation, every_case, operands_of
 
 import softfloor as sf
+from cases import CASES, assert_all_same_bits, assert_same_bits, every_activation, every_case, operands_of
 
 
 class Tagged(np.ndarray):

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from cases import CASES, every_activation, every_case
 
 import softfloor as sf
+from cases import CASES, every_activation, every_case
 
 Z = np.array([[0.5, -1.0, 2.0], [3.0, 0.0, -2.5]])
 ROW_FUNCTIONS = [sf.softmax, sf.log_softmax, sf.logsumexp]
@@ -283,7 +283,10 @@ def test_labels_outside():
     for wrong in (4, -1, 10**9, -(10**12)):
         labels[1, 2] = wrong
         for call in (sf.softmax_cross_entropy, sf.softmax_cross_entropy.value_and_grad):
-            with Unchanged(z, labels), pytest.raises(IndexError, match=rf"label {wrong} at position \(1, 2\).*\[0, 4\)"):
+            with (
+                Unchanged(z, labels),
+                pytest.raises(IndexError, match=rf"label {wrong} at position \(1, 2\).*\[0, 4\)"),
+            ):
                 call(z, labels)
     with pytest.raises(IndexError, match=r"label 3 at position 1 is outside \[0, 3\)"):
         sf.softmax_cross_entropy(Z, [0, 3])
@@ -300,7 +303,9 @@ def test_labels_of_the_wrong_kind():
         with pytest.raises(TypeError, match="class labels must be integers; got dtype"):
             sf.softmax_cross_entropy(Z, wrong)
     for wrong in (np.ones(3, int), np.ones((2, 1), int), np.ones((3, 2)), 1, np.ones((2, 3, 1))):
-        with pytest.raises(ValueError, match=r"class labels need \(2,\), probabilities the shape of the logits, \(2, 3\)"):
+        with pytest.raises(
+            ValueError, match=r"class labels need \(2,\), probabilities the shape of the logits, \(2, 3\)"
+        ):
             sf.softmax_cross_entropy(Z, wrong)
     for wrong in (np.ones((2, 3)) * 1j, np.full((2, 3), "a"), np.full((2, 3), None)):
         with pytest.raises(TypeError, match="labels has dtype"):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import CASES
 
 import softfloor as sf
+from cases import CASES
 from softfloor import _core, catalogue, facts, formula
 from softfloor.catalogue.record import Activation, Gate, struct_name
 
@@ -118,7 +118,9 @@ def test_docstrings(name, function):
     for section in ("Parameters", "Returns", "Examples") if method else SECTIONS:
         assert re.search(rf"^{section}\n-{{{len(section)}}}$", text, re.MULTILINE), section
     assert ">>> " in text
-    documented_names = set(re.findall(r"^(\w[\w, ]*?) :", text, re.MULTILINE) + re.findall(r"^(\w[\w, ]*)$", text, re.MULTILINE))
+    documented_names = set(
+        re.findall(r"^(\w[\w, ]*?) :", text, re.MULTILINE) + re.findall(r"^(\w[\w, ]*)$", text, re.MULTILINE)
+    )
     documented_names = {part.strip() for entry in documented_names for part in entry.split(",")}
     if isinstance(function, sf.Function):
         expected = {*function.operands, *function.parameters, "out", "where", "dtype"}
@@ -162,7 +164,9 @@ def test_latex_of_formulas(record):
 def test_facts_are_shown(record):
     rows = facts.rows(record)
     labels = [label for label, _ in rows]
-    assert {"value", "derivative", "value range", "value limits", "derivative range", "Lipschitz constant"} <= set(labels)
+    assert {"value", "derivative", "value range", "value limits", "derivative range", "Lipschitz constant"} <= set(
+        labels
+    )
     assert labels.count("kink") == len(record.facts.kinks)
     assert labels.count("reference") == len(record.references)
     assert all(text for _, text in rows)
@@ -174,6 +178,8 @@ def test_nothing_is_typed_twice():
     source = ROOT / "src" / "softfloor"
     for path in ("activation.py", "docstrings.py", "facts.py", "formula.py", "cpu.py", "threads.py"):
         tree = ast.parse((source / path).read_text())
-        named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        named = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
         # sigmoid and tanh are verbs of formulas, too.
         assert not named & (set(catalogue.RECORDS) - {"sigmoid", "tanh"}), path

@@ -6,9 +6,9 @@ import inspect
 import pkgutil
 
 import pytest
-from cases import CASES
 
 import softfloor as sf
+from cases import CASES
 
 # The command line and the tour have tests of their own; their modules need the extra to be imported.
 MODULES = [
@@ -43,5 +43,7 @@ def test_generated_docstrings(case):
 
 def test_the_finder_finds():
     """The examples of classes and methods are among those run above."""
-    names = {test.name for test in doctest.DocTestFinder().find(importlib.import_module("softfloor.rows")) if test.examples}
+    names = {
+        test.name for test in doctest.DocTestFinder().find(importlib.import_module("softfloor.rows")) if test.examples
+    }
     assert {"softfloor.rows.Softmax", "softfloor.rows.Softmax.vjp", "softfloor.rows.Logsumexp.jacobian"} <= names

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+
+import softfloor as sf
 from cases import (
     CASES,
     DTYPES,
@@ -20,8 +22,6 @@ from cases import (
     is_nan,
     numbers,
 )
-
-import softfloor as sf
 
 EVERYTHING = {"value": lambda activation: activation, "derivative": lambda activation: activation.derivative}
 every_curve = pytest.mark.parametrize("curve", EVERYTHING)

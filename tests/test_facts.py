@@ -18,7 +18,9 @@ CURVES = {"value": lambda record: record.formula, "derivative": lambda record: r
 every_curve = pytest.mark.parametrize("curve", CURVES)
 
 #: Where functions are sampled: dense around 0, out to where all of them have reached their limits.
-GRID = sorted({float(s * x) for s in (-1, 1) for x in np.concatenate([np.linspace(0, 12, 241), np.geomspace(1e-6, 60, 60)])})
+GRID = sorted(
+    {float(s * x) for s in (-1, 1) for x in np.concatenate([np.linspace(0, 12, 241), np.geomspace(1e-6, 60, 60)])}
+)
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import weakref
 
 import numpy as np
 import pytest
-from cases import assert_all_same_bits, every_activation, every_case, operands_of
 
 import softfloor as sf
+from cases import assert_all_same_bits, every_activation, every_case, operands_of
 from softfloor import activation as activation_module
 
 every_public_function = pytest.mark.parametrize("name", sf.functions())

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from cases import assert_all_same_bits, assert_same_bits, every_case, every_dtype, every_numpy_dtype, numbers, operands_of
+
+from cases import (
+    assert_all_same_bits,
+    assert_same_bits,
+    every_case,
+    every_dtype,
+    every_numpy_dtype,
+    numbers,
+    operands_of,
+)
 
 ROWS, COLUMNS = 37, 41
 

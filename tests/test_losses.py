@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import DTYPES, assert_same_bits, edges, every_dtype
 
 import softfloor as sf
+from cases import DTYPES, assert_same_bits, edges, every_dtype
 
 cross_entropy = sf.softmax_cross_entropy
 SHAPE = (3, 4, 5)
@@ -82,7 +82,9 @@ def test_one_hot_of_every_dtype_is_the_label(dtype, label_dtype):
     assert hot_loss.dtype == hot_gradient.dtype == dtype
     epsilon = float(edges(dtype)[4])
     np.testing.assert_allclose(hot_loss.astype(float), loss.astype(float), rtol=2 * epsilon)
-    np.testing.assert_allclose(hot_gradient.astype(float), gradient.astype(float), rtol=4 * epsilon, atol=epsilon * 1e-3)
+    np.testing.assert_allclose(
+        hot_gradient.astype(float), gradient.astype(float), rtol=4 * epsilon, atol=epsilon * 1e-3
+    )
 
 
 @pytest.mark.parametrize("label_dtype", np.typecodes["AllInteger"])

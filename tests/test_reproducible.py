@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+import softfloor as sf
 from cases import (
     CASES,
     DTYPES,
@@ -19,8 +21,6 @@ from cases import (
     numbers,
     operands_of,
 )
-
-import softfloor as sf
 
 ROOT = Path(__file__).resolve().parents[1]
 

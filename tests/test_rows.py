@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import DTYPES, assert_same_bits, bfloat16, edges, every_dtype, every_numpy_dtype
 
 import softfloor as sf
+from cases import DTYPES, assert_same_bits, bfloat16, edges, every_dtype, every_numpy_dtype
 
 NAMES = ("softmax", "log_softmax", "logsumexp")
 every_row_function = pytest.mark.parametrize("function", [sf.get(name) for name in NAMES], ids=NAMES)
@@ -289,7 +289,9 @@ def test_jacobian_holds_the_vjp(dtype):
             actual = np.moveaxis(gradient, axis, -1).astype(float)
             np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * 5)
         slopes = sf.logsumexp.jacobian(z, axis, temperature=temperature)
-        np.testing.assert_array_equal(np.moveaxis(sf.logsumexp.vjp(z, 1, axis, temperature=temperature), axis, -1), slopes)
+        np.testing.assert_array_equal(
+            np.moveaxis(sf.logsumexp.vjp(z, 1, axis, temperature=temperature), axis, -1), slopes
+        )
 
 
 def test_the_worked_example():

@@ -3,10 +3,10 @@
 import gmpy2
 import numpy as np
 import pytest
-from cases import every_dtype
-from exact_rows import PRECISION, ExactRow, worst_excess
 
 import softfloor as sf
+from cases import every_dtype
+from exact_rows import PRECISION, ExactRow, worst_excess
 from softfloor import catalogue, formula
 
 LENGTHS = (1, 2, 3, 15, 16, 17, 31, 32, 33, 100, 1000)

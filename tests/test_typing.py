@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import stubs
-from cases import CASES
 
 import softfloor as sf
+import stubs
+from cases import CASES
 from softfloor import _core
 
 ROOT = Path(__file__).resolve().parents[1]

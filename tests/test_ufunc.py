@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+import softfloor as sf
 from cases import (
     CASES,
     DTYPES,
@@ -15,8 +17,6 @@ from cases import (
     every_numpy_dtype,
     operands_of,
 )
-
-import softfloor as sf
 
 INTEGERS = np.typecodes["AllInteger"] + "?"
 parametric = [case for case in CASES if case.function.parameters]

@@ -1,7 +1,7 @@
 """Write the type stub of the package from the catalogue, so that editors and mypy know each function's operands.
 
-    python tools/stubs.py            write src/softfloor/__init__.pyi
-    python tools/stubs.py --check    exit 1 if that file is not what would be written
+python tools/stubs.py            write src/softfloor/__init__.pyi
+python tools/stubs.py --check    exit 1 if that file is not what would be written
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from softfloor.catalogue.record import Gate, Parameter
 
 STUB = Path(__file__).resolve().parents[1] / "src" / "softfloor" / "__init__.pyi"
 
-HEAD = '''\
+HEAD = """\
 # Written by tools/stubs.py from the catalogue; not to be edited.
 from typing import Any, Literal, Protocol, TypeVar, overload
 
@@ -28,9 +28,9 @@ from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
 from .activation import GatedUnit as GatedUnit
-'''
+"""
 
-TYPES = '''
+TYPES = """
 __version__: str
 
 class _SupportsArrayUfunc(Protocol):
@@ -39,12 +39,12 @@ class _SupportsArrayUfunc(Protocol):
 # What NumPy makes an array of, and what takes part in ufuncs by itself (Dask, xarray, pandas).
 _Operand = ArrayLike | _SupportsArrayUfunc
 _Float = TypeVar("_Float", bound=np.floating[Any])
-'''
+"""
 
-TAIL = '''
+TAIL = """
 def functions() -> tuple[str, ...]: ...
 def get(name: str) -> Any: ...
-'''
+"""
 
 
 def camel(words: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ _FUNCTIONS: dict[str, Any] = {
 }
 globals().update(_FUNCTIONS)
 
-__all__ = ["Activation", "Function", "GatedUnit", "catalogue", "cpu", "functions", "get", "threads", *_FUNCTIONS]  # noqa: PLE0604
+__all__ = ["Activation", "Function", "GatedUnit", "catalogue", "cpu", "functions", "get", "threads", *_FUNCTIONS]
 
 
 def functions() -> tuple[str, ...]:

@@ -31,7 +31,12 @@ class Function(_core.UfuncCall):
     """
 
     def __init__(
-        self, name: str, kernel: tuple[str, str], operands: tuple[str, ...], parameters: tuple[records.Parameter, ...], doc: str
+        self,
+        name: str,
+        kernel: tuple[str, str],
+        operands: tuple[str, ...],
+        parameters: tuple[records.Parameter, ...],
+        doc: str,
     ) -> None:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
@@ -54,7 +59,7 @@ class Function(_core.UfuncCall):
 
 
 class Activation(Function):
-    """An activation function: call it for values; ``derivative``, ``value_and_derivative`` and ``vjp`` do what they say.
+    """An activation function: call it for values; ``derivative``, ``vjp`` and the others do what they say.
 
     Attributes
     ----------
@@ -75,7 +80,9 @@ class Activation(Function):
     def __init__(self, record: records.Activation) -> None:
         def function(variant: str, operands: tuple[str, ...]) -> Function:
             name = f"{record.name}.{variant}"
-            return Function(name, (record.name, variant), operands, record.parameters, docstrings.variant(record, variant))
+            return Function(
+                name, (record.name, variant), operands, record.parameters, docstrings.variant(record, variant)
+            )
 
         self.name = record.name
         self.record = record
@@ -155,7 +162,11 @@ class GatedUnit(Function):
         self.activation = record.activation
         super().__init__(record.name, (record.name, "value"), ("gate", "up"), parameters, docstrings.gate(record))
         self.vjp = Function(
-            f"{record.name}.vjp", (record.name, "vjp"), ("gate", "up", "cotangent"), parameters, docstrings.gate_vjp(record)
+            f"{record.name}.vjp",
+            (record.name, "vjp"),
+            ("gate", "up", "cotangent"),
+            parameters,
+            docstrings.gate_vjp(record),
         )
 
 
@@ -218,7 +229,9 @@ def check_requested_dtype(function: str, requested: Any) -> np.dtype[Any]:
     except TypeError:
         raise TypeError(f"{function}: dtype={requested!r} is no dtype; allowed are {', '.join(_FLOATS)}") from None
     if dtype.name not in _FLOATS:
-        raise TypeError(f"{function}: dtype={dtype} is not one to compute in; allowed are {', '.join(_FLOATS)}") from None
+        raise TypeError(
+            f"{function}: dtype={dtype} is not one to compute in; allowed are {', '.join(_FLOATS)}"
+        ) from None
     return dtype
 
 

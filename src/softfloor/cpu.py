@@ -20,7 +20,7 @@ def available() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Some of ``"v4"`` (x86-64-v4, AVX-512), ``"v3"`` (x86-64-v3, AVX2 and FMA), ``"x86_64"``; ``"generic"`` elsewhere.
+        Some of ``"v4"`` (AVX-512), ``"v3"`` (AVX2 and FMA), ``"x86_64"``; elsewhere ``"generic"``.
 
     Examples
     --------

@@ -21,7 +21,11 @@ _DTYPES = "float16, bfloat16, float32 and float64 keep their dtype; integers and
 _VARIANTS = {
     "derivative": ("The derivative of {name} in x.", "dy", "{slope}"),
     "value_and_derivative": ("{name} and its derivative in one pass over x.", "y, dy", "({formula}, {slope})"),
-    "vjp": ("The vector-Jacobian product of {name}: cotangent times derivative, in one pass.", "dx", "cotangent * {slope}"),
+    "vjp": (
+        "The vector-Jacobian product of {name}: cotangent times derivative, in one pass.",
+        "dx",
+        "cotangent * {slope}",
+    ),
 }
 
 
@@ -42,7 +46,16 @@ def _promise(record: Activation) -> str:
     )
 
 
-def _numpydoc(summary: str, formula_text: str, parameters: str, returns: str, promise: str, edges: str, example: str, references: tuple[str, ...]) -> str:
+def _numpydoc(
+    summary: str,
+    formula_text: str,
+    parameters: str,
+    returns: str,
+    promise: str,
+    edges: str,
+    example: str,
+    references: tuple[str, ...],
+) -> str:
     cited = "\n".join(f".. [{i}] {text}" for i, text in enumerate(references, 1))
     return f"""{summary}
 
@@ -108,7 +121,7 @@ def variant(record: Activation, name: str) -> str:
     left, right = record.facts.derivative.limits
     edges = f"The derivative tends to {left} at -inf and {right} at inf; NaN gives NaN."
     edges += "".join(f" At the kink x = {kink.x} it is stated as {kink.stated}." for kink in record.facts.kinks)
-    call = f"sf.{record.name}.{name}(" if name in _VARIANTS else f'sf.{record.name}.parameter_derivative('
+    call = f"sf.{record.name}.{name}(" if name in _VARIANTS else f"sf.{record.name}.parameter_derivative("
     arguments = "1.0, 2.0" if name == "vjp" else "1.0" if name in _VARIANTS else f'1.0, "{parameter}"'
     return _numpydoc(
         summary.format(name=record.name),
@@ -152,7 +165,8 @@ def gate_vjp(record: Gate) -> str:
         f"dgate, dup : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
         "Error below 1.5 ulp.",
         "",
-        f">>> import softfloor as sf\n>>> dgate, dup = sf.{record.name}.vjp(0.0, 3.0, 1.0)\n>>> float(dgate), float(dup)\n(1.5, 0.0)",
+        f">>> import softfloor as sf\n>>> dgate, dup = sf.{record.name}.vjp(0.0, 3.0, 1.0)\n"
+        ">>> float(dgate), float(dup)\n(1.5, 0.0)",
         record.references,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import io
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ def rows(record: Record) -> list[tuple[str, str]]:
     result.append(("increases on", ", ".join(map(str, facts.rising))))
     if facts.falling:
         result.append(("decreases on", ", ".join(map(str, facts.falling))))
-    result += [("kink", f"x = {k.x}: slope {k.left} before, {k.right} after, stated as {k.stated}") for k in facts.kinks]
+    result += [
+        ("kink", f"x = {k.x}: slope {k.left} before, {k.right} after, stated as {k.stated}") for k in facts.kinks
+    ]
     smoothness = {None: "all derivatives continuous", 0: "continuous"}.get(
         facts.smoothness, f"{facts.smoothness} continuous derivatives"
     )
@@ -57,20 +60,17 @@ def card(record: Record) -> str:
 def html_card(activation: Activation) -> str:
     """Formula, derivative, facts and curve for a notebook; LaTeX needs SymPy and the curve Matplotlib (extra tour)."""
     record = activation.record
+    left = "style='text-align:left'"
     table = "".join(
-        f"<tr><th style='text-align:left'>{html.escape(label)}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
+        f"<tr><th {left}>{html.escape(label)}</th><td {left}>{html.escape(text)}</td></tr>"
         for label, text in rows(record)
     )
     parts = [f"<b>{html.escape(record.title)}</b> <code>softfloor.{record.name}</code>"]
-    try:
+    with contextlib.suppress(ImportError):
         value, slope = (formula.latex_of(f, record) for f in (record.formula, record.slope))
         parts.append(f"$$f(x) = {value}$$ $$f'(x) = {slope}$$")
-    except ImportError:
-        pass
-    try:
+    with contextlib.suppress(ImportError):
         parts.append(curve_svg(activation))
-    except ImportError:
-        pass
     return "".join(f"<div>{part}</div>" for part in [*parts, f"<table>{table}</table>"])
 
 

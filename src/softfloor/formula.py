@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue.record import Activation, Formula
 
-
 if TYPE_CHECKING:
     from typing import Protocol
 
     class Namespace(Protocol):
-        """The verbs of a formula. ``decimal`` makes a constant from its decimal digits, exactly where the numbers can."""
+        """The verbs of a formula. ``decimal`` makes a constant from decimal digits, exactly where the numbers can."""
 
         pi: Any
 

@@ -126,7 +126,9 @@ class SoftmaxCrossEntropy(RowFunction):
         rows, targets, kind, layout = self._prepare(z, labels, axis, reduction)
         upstream = np.asarray(cotangent, np.float64)
         if reduction != "none" and upstream.ndim:
-            raise ValueError(f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}")
+            raise ValueError(
+                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
+            )
         count = max(1, math.prod(layout.outer_shape)) if reduction == "mean" else 1
         scale = np.broadcast_to(upstream / count, layout.outer_shape)
         return self._gradient(rows, targets, kind, layout, scale, out)[1]

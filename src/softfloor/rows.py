@@ -51,7 +51,7 @@ class _Layout:
 
 
 def _as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
-    """An operand as an array of floats, in ``dtype`` if one is asked for; integers become what `numpy.exp` makes of them."""
+    """An operand as an array of floats, in ``dtype`` if asked for; integers become what `numpy.exp` makes of them."""
     # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
     array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
     check_dtype(function, name, array)
@@ -62,11 +62,15 @@ def _as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
 
 def _as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
     """A cotangent of the given shape; a Python number takes the dtype of ``like``, as it would beside any operand."""
-    array = np.asarray(value, like.dtype) if type(value) in (bool, int, float) else _as_logits(function, "cotangent", value)
+    array = (
+        np.asarray(value, like.dtype) if type(value) in (bool, int, float) else _as_logits(function, "cotangent", value)
+    )
     try:
         return np.broadcast_to(array, shape)
     except ValueError:
-        raise ValueError(f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}") from None
+        raise ValueError(
+            f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}"
+        ) from None
 
 
 def _masked(logits: Any, where: Any) -> Any:
@@ -166,8 +170,8 @@ class Softmax(RowFunction):
 
     Notes
     -----
-    Error within 2 ulp + n 2^-26 relative. ``+inf`` logits share the mass; NaN spreads to its row only. Sums run in a fixed
-    order: the bits do not depend on CPU, threads or layout.
+    Error within 2 ulp + n 2^-26 relative. ``+inf`` logits share the mass; NaN spreads to its row only. Sums run in a
+    fixed order: the bits do not depend on CPU, threads or layout.
 
     References
     ----------
@@ -181,7 +185,14 @@ class Softmax(RowFunction):
     """
 
     def __call__(
-        self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
+        self,
+        z: Any,
+        axis: Axis = -1,
+        *,
+        where: Any = None,
+        temperature: float = 1.0,
+        out: Any = None,
+        dtype: Any = None,
     ) -> Any:
         logits = _as_logits(self.name, "z", z, dtype)
         if where is not None:
@@ -220,7 +231,7 @@ class Softmax(RowFunction):
         return self._along_rows("vjp", layout, operands, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
-        """The Jacobian of each row, to look at: ``diag(p) - p p^T``, that is p_i (1 - p_j) if i = j, -p_i p_j otherwise.
+        """The Jacobian of each row, to look at: ``diag(p) - p p^T``, so p_i (1 - p_j) if i = j, -p_i p_j otherwise.
 
         Parameters
         ----------
@@ -297,7 +308,14 @@ class LogSoftmax(RowFunction):
     """
 
     def __call__(
-        self, z: Any, axis: Axis = -1, *, where: Any = None, temperature: float = 1.0, out: Any = None, dtype: Any = None
+        self,
+        z: Any,
+        axis: Axis = -1,
+        *,
+        where: Any = None,
+        temperature: float = 1.0,
+        out: Any = None,
+        dtype: Any = None,
     ) -> Any:
         logits = _as_logits(self.name, "z", z, dtype)
         if where is not None:

@@ -17,7 +17,7 @@ def get() -> int:
     return _core.get_threads()[1]
 
 
-class set:  # noqa: N801, A001 - reads as a function and works as a context manager
+class set:
     """Ask for a number of threads, from now on or within a ``with`` block.
 
     Parameters
@@ -43,7 +43,9 @@ class set:  # noqa: N801, A001 - reads as a function and works as a context mana
     def __init__(self, count: int | None) -> None:
         number = 0 if count is None else operator.index(count)
         if count is not None and not 1 <= number <= 4096:
-            raise ValueError(f"the number of threads must be between 1 and 4096, or None for OpenMP's choice; got {count}")
+            raise ValueError(
+                f"the number of threads must be between 1 and 4096, or None for OpenMP's choice; got {count}"
+            )
         self._before = _core.get_threads()[0]
         _core.set_threads(number)
 

@@ -117,7 +117,7 @@ class Gate(NamedTuple):
 
 
 class RowKernel(NamedTuple):
-    """One kernel of a row function: its variant, the struct in ``csrc/ops``, a gufunc signature, and one type per operand.
+    """One kernel of a row function: its variant, its struct in ``csrc/ops``, a gufunc signature, a type per operand.
 
     Types are ``T`` for the function's dtype, ``d`` for float64 and ``l`` for int64.
     """

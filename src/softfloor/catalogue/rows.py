@@ -28,7 +28,9 @@ log_softmax = Rows(
         RowKernel("value", "LogSoftmax", "(n),()->(n)", "TdT"),
         RowKernel("vjp", "LogSoftmaxVjp", "(n),(n),()->(n)", "TTdT"),
     ),
-    references=("P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",),
+    references=(
+        "P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",
+    ),
 )
 
 logsumexp = Rows(
@@ -40,7 +42,9 @@ logsumexp = Rows(
         RowKernel("value", "Logsumexp", "(n),()->()", "TdT"),
         RowKernel("vjp", "LogsumexpVjp", "(n),(),()->(n)", "TdTT"),
     ),
-    references=("P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",),
+    references=(
+        "P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",
+    ),
 )
 
 softmax_cross_entropy = Rows(
@@ -52,7 +56,12 @@ softmax_cross_entropy = Rows(
         RowKernel("value", "SoftmaxCrossEntropy", "(n),()->()", "TlT"),
         RowKernel("value_and_grad", "SoftmaxCrossEntropyValueAndGrad", "(n),(),()->(),(n)", "TldTT"),
         RowKernel("probabilities_value", "SoftmaxCrossEntropyProbabilities", "(n),(n)->()", "TTT"),
-        RowKernel("probabilities_value_and_grad", "SoftmaxCrossEntropyProbabilitiesValueAndGrad", "(n),(n),()->(),(n)", "TTdTT"),
+        RowKernel(
+            "probabilities_value_and_grad",
+            "SoftmaxCrossEntropyProbabilitiesValueAndGrad",
+            "(n),(n),()->(),(n)",
+            "TTdTT",
+        ),
     ),
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
 )

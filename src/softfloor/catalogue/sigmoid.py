@@ -20,7 +20,7 @@ sigmoid = Activation(
         "P.-F. Verhulst, Recherches mathematiques sur la loi d'accroissement de la population, 1845.",
         "S. Hochreiter, J. Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997 (as a gate).",
     ),
-    notes="float32 reaches exactly 1 from about x = 17 and exactly 0 below about x = -104; the range is open over the reals.",
+    notes="float32 reaches exactly 1 from about x = 17 and exactly 0 below about x = -104; the reals never do.",
 )
 
 tanh = Activation(
@@ -58,18 +58,29 @@ silu = Activation(
             minimum=Point(_SILU_MINIMUM, "-0.27846454276107379510935873902298015543947748861975"),
         ),
         derivative=Curve(
-            range=Interval("-0.099839320128866916958184924320570972130729394209304", "1.0998393201288669169581849243205709721307293942093", "both"),
+            range=Interval(
+                "-0.099839320128866916958184924320570972130729394209304",
+                "1.0998393201288669169581849243205709721307293942093",
+                "both",
+            ),
             limits=("-0", "1"),
             zeros=(_SILU_MINIMUM,),
-            minimum=Point("-2.3993572805154676678327396972822838885229175768372", "-0.099839320128866916958184924320570972130729394209304"),
-            maximum=Point("2.3993572805154676678327396972822838885229175768372", "1.0998393201288669169581849243205709721307293942093"),
+            minimum=Point(
+                "-2.3993572805154676678327396972822838885229175768372",
+                "-0.099839320128866916958184924320570972130729394209304",
+            ),
+            maximum=Point(
+                "2.3993572805154676678327396972822838885229175768372",
+                "1.0998393201288669169581849243205709721307293942093",
+            ),
         ),
         rising=(Interval(_SILU_MINIMUM, "inf"),),
         falling=(Interval("-inf", _SILU_MINIMUM),),
         lipschitz="1.0998393201288669169581849243205709721307293942093",
     ),
     references=(
-        "S. Elfwing, E. Uchibe, K. Doya, Sigmoid-Weighted Linear Units for Neural Network Function Approximation, 2017.",
+        "S. Elfwing, E. Uchibe, K. Doya, Sigmoid-Weighted Linear Units for Neural Network Function Approximation "
+        "in Reinforcement Learning, 2017.",
         "P. Ramachandran, B. Zoph, Q. V. Le, Searching for Activation Functions (Swish), 2017.",
     ),
     notes="At its minimum silu(x) = x + 1. The name SwiGLU belongs to the gated unit silu(gate) * up.",
