@@ -93,7 +93,7 @@ def _softfloor(
         print(context.get_help())
 
 
-@app.command("tour")
+@app.command("tour", short_help="Try every claim of the notes, train digit classifiers, and write a report.")
 def _tour(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for tour.html.")] = Path(
         "tour-report"
@@ -102,11 +102,11 @@ def _tour(
     quick: Annotated[bool, typer.Option("--quick", help="Shorter training and timing, for a first look.")] = False,
 ) -> None:
     """Try every claim of the notes, train digit classifiers, and write a report.
-
     Prints a verdict for each claim with the numbers behind it, and writes DIR/tour.html, one file that needs no other.
     Takes under a minute.
 
     \b
+    Examples:
     softfloor tour
     softfloor tour --out report --seed 7
     """
@@ -127,7 +127,7 @@ def _tour(
     console.print(f"\nThe report: [bold]{escape(str(out / 'tour.html'))}[/]  ({report.seconds:.0f} s)", highlight=False)
 
 
-@app.command("apply")
+@app.command("apply", short_help="Apply a function to every number of a .npy, .npz or .csv file.")
 def _apply(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The function; softfloor list shows them.")],
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy, .npz or .csv file.")],
@@ -150,11 +150,11 @@ def _apply(
     force: _Force = False,
 ) -> None:
     """Apply a function to every number of a file.
-
     A .npy file may be larger than memory: it is mapped and worked through in blocks (a row of softmax must fit). Arrays
     of a .npz are read one at a time, a .csv whole. OUT appears when it is complete, and after an error not at all.
 
     \b
+    Examples:
     softfloor apply gelu x.npy y.npy
     softfloor apply silu x.npy y.npy --param beta=1.5 --derivative
     softfloor apply softmax logits.npz p.npz --axis 1 --param temperature=0.5
@@ -192,6 +192,7 @@ def _plot(
     """Draw functions on [-5, 5].
 
     \b
+    Examples:
     softfloor plot relu gelu silu -o curves.png
     softfloor plot silu --derivative --landmarks -o silu.svg
     """
@@ -217,6 +218,7 @@ def _info(
     """Show what is known of a function: formula, derivative, range, limits, landmarks.
 
     \b
+    Examples:
     softfloor info gelu
     """
     try:
@@ -241,6 +243,7 @@ def _list() -> None:
     """List the functions.
 
     \b
+    Examples:
     softfloor list
     """
     table = Table("name", "title", "kind")

@@ -130,7 +130,7 @@ def _figures(report: Report) -> str:
 
 def _figure(report: Report, name: str) -> str:
     figure = report.evidence.figures[name]
-    width = "panel narrow" if len(figure.axes) == 1 else "panel"
+    width = "panel narrow" if len(figure.axes) == 1 else "panel wide"
     return f'<figure class="{width}">{plot.svg_of(figure, name)}</figure>'
 
 
@@ -161,7 +161,7 @@ def _digits(report: Report) -> str:
         f"starts each, {len(first.loss_curve)} passes over the images. A unit is dead when no image gives it a "
         f"gradient; {first.hidden_units * len(first.dead_units)} were watched, then as many again at "
         f"{LARGE_STEP / STEP:.0f} times the step size.</p>"
-        f'<div class="panel">{plot.svg_of(evidence.figures["training"], "training")}</div>'
+        f"{_figure(report, 'training')}"
         f'<div class="panel">{_table(header, rows, figures=True)}</div>'
     )
 
@@ -226,7 +226,7 @@ def _claim(tried: Tried) -> str:
     return (
         f'<article class="panel claim" id="claim-{tried.row}"><div class="row">{tried.row}</div><div>'
         f'<div class="head"><h3>{_escape(tried.statement)}</h3>{_badge(tried.verdict)}</div>'
-        f"{versions}{remark}{_numbers(tried.numbers)}</div></article>"
+        f"{versions}{remark}{_numbers(tried.numbers, tried.digits)}</div></article>"
     )
 
 
@@ -234,8 +234,10 @@ def _badge(verdict: Verdict) -> str:
     return f'<span class="badge {_CLASSES[verdict]}">{verdict}</span>'
 
 
-def _numbers(numbers: Mapping[str, float]) -> str:
-    items = "".join(f"<div><dt>{_escape(label)}</dt><dd>{number(value)}</dd></div>" for label, value in numbers.items())
+def _numbers(numbers: Mapping[str, float], digits: int = 6) -> str:
+    items = "".join(
+        f"<div><dt>{_escape(label)}</dt><dd>{number(value, digits)}</dd></div>" for label, value in numbers.items()
+    )
     return f'<dl class="numbers">{items}</dl>'
 
 

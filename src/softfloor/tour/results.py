@@ -53,11 +53,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tried:
-    """A claim of the notes and what came of trying it."""
+    """A claim of the notes and what came of trying it; ``digits`` are those to show of its numbers."""
 
     row: int
     statement: str
     finding: Finding
+    digits: int = 6
 
     @property
     def verdict(self) -> Verdict:

@@ -11,9 +11,11 @@ from .results import COMPARED, Report, Verdict
 _STYLES = {Verdict.HOLDS: "green", Verdict.CORRECTED: "yellow", Verdict.FAILS: "red"}
 
 
-def number(value: float) -> str:
-    """A number as reports show it."""
-    return f"{int(value)}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.6g}"
+def number(value: float, digits: int = 6) -> str:
+    """A number as reports show it. Tiny ones are errors, of which three digits are enough."""
+    if float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value)}"
+    return f"{value:.{digits if abs(value) > 1e-6 else 3}g}"
 
 
 def ulps(error: float) -> str:
@@ -121,7 +123,7 @@ def _claims(report: Report, console: Console) -> None:
             )
         if finding.remark:
             console.print(f"    {escape(finding.remark)}", highlight=False)
-        text = "; ".join(f"{label} {number(value)}" for label, value in tried.numbers.items())
+        text = "; ".join(f"{label} {number(value, tried.digits)}" for label, value in tried.numbers.items())
         console.print(f"    {escape(text)}", style="dim", highlight=False)
     table = Table("row", "claim", "verdict", title="Verdicts", title_justify="left")
     for tried in report.claims.values():

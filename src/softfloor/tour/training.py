@@ -111,6 +111,8 @@ def starting_gain(activation: str) -> float:
     return 1.0 if sf.get(activation).info.value.limits[1] == "1" else float(np.sqrt(2))
 
 
+# A large step may send weights to infinity; the tour then shows what became of it.
+@np.errstate(all="ignore")
 def train(
     activation: str,
     data: Digits,
