@@ -150,17 +150,29 @@ class _Text:
     def __rtruediv__(self, other: Any) -> _Text:
         return _text(other) / self
 
+    def __abs__(self) -> _Text:
+        return _Text(f"|{self.text}|")
+
     def __neg__(self) -> _Text:
         return _Text(f"-{self.inside(2)}", 2)
 
     def __pow__(self, power: int) -> _Text:
         return _Text(f"{self.inside(5)}^{power}", 4)
 
+    def _compared(self, sign: str, other: Any) -> _Text:
+        return _Text(f"{self.inside(1)} {sign} {_text(other).inside(1)}", 0)
+
     def __lt__(self, other: Any) -> _Text:
-        return _Text(f"{self.inside(1)} < {_text(other).inside(1)}", 0)
+        return self._compared("<", other)
 
     def __gt__(self, other: Any) -> _Text:
-        return _Text(f"{self.inside(1)} > {_text(other).inside(1)}", 0)
+        return self._compared(">", other)
+
+    def __le__(self, other: Any) -> _Text:
+        return self._compared("<=", other)
+
+    def __ge__(self, other: Any) -> _Text:
+        return self._compared(">=", other)
 
 
 def _text(value: Any) -> _Text:
