@@ -6,13 +6,17 @@ namespace softfloor {
 
 enum Dtype { float16, bfloat16, float32, float64, dtype_count };
 
-// Elementwise: every operand has the function's dtype.
+// Elementwise: every operand has the function's dtype; parameters are the last inputs. Where there are any, a second set
+// of kernels has them fixed at their defaults and takes the other inputs only.
 using Kernel = void (*)(const void* const* in, void* const* out, size_t n);
+using IsDefault = bool (*)(const void* parameter);
 struct ElementwiseEntry {
     const char* name;
     const char* variant;
-    int inputs, outputs;
+    int inputs, outputs, parameters;
     Kernel kernels[dtype_count];
+    Kernel at_defaults[dtype_count];
+    IsDefault is_default[dtype_count];
 };
 
 // Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).

@@ -18,6 +18,13 @@ struct ElementwiseLoop {
     int inputs, outputs;
 };
 
+// The operands of one call: pointers and steps, inputs before outputs.
+struct Operands {
+    char* memory[maximum_operands];
+    ptrdiff_t steps[maximum_operands];
+    int inputs, outputs;
+};
+
 template <size_t size> void copy_strided(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t n) {
     for (size_t i = 0; i < n; ++i) std::memcpy(to + ptrdiff_t(i) * to_step, from + ptrdiff_t(i) * from_step, size);
 }
@@ -63,15 +70,13 @@ inline bool entangled(const char* a, ptrdiff_t a_step, const char* b, ptrdiff_t 
     return a_low < b_high && b_low < a_high;
 }
 
-inline void elementwise_range(Kernel kernel, const ElementwiseLoop& loop, char* const* args, const ptrdiff_t* steps,
-                              size_t begin, size_t end, size_t block_size) {
-    int count = loop.inputs + loop.outputs;
-    size_t size = itemsizes[loop.dtype];
+inline void elementwise_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end, size_t block_size) {
+    int count = all.inputs + all.outputs;
     BlockedOperand operands[maximum_operands];
     bool contiguous = true;
     for (int k = 0; k < count; ++k) {
-        operands[k].memory = args[k];
-        operands[k].step = steps[k];
+        operands[k].memory = all.memory[k];
+        operands[k].step = all.steps[k];
         operands[k].size = size;
         contiguous &= operands[k].contiguous();
     }
@@ -81,11 +86,25 @@ inline void elementwise_range(Kernel kernel, const ElementwiseLoop& loop, char* 
         size_t n = end - i < length ? end - i : length;
         const void* in[maximum_operands];
         void* out[maximum_operands];
-        for (int k = 0; k < loop.inputs; ++k) in[k] = operands[k].read(i, n, i == begin || block_size == 1);
-        for (int k = 0; k < loop.outputs; ++k) out[k] = operands[loop.inputs + k].write(i);
+        for (int k = 0; k < all.inputs; ++k) in[k] = operands[k].read(i, n, i == begin || block_size == 1);
+        for (int k = 0; k < all.outputs; ++k) out[k] = operands[all.inputs + k].write(i);
         kernel(in, out, n);
-        for (int k = 0; k < loop.outputs; ++k) operands[loop.inputs + k].written(i, n);
+        for (int k = 0; k < all.outputs; ++k) operands[all.inputs + k].written(i, n);
     }
+}
+
+// Drops the parameters from the operands if each is one number for the whole call, and the default.
+inline bool take_defaults(const ElementwiseEntry& entry, Dtype dtype, Operands& operands) {
+    if (entry.parameters == 0) return false;
+    int others = entry.inputs - entry.parameters;
+    for (int k = others; k < entry.inputs; ++k)
+        if (operands.steps[k] != 0 || !entry.is_default[dtype](operands.memory[k])) return false;
+    for (int k = 0; k < entry.outputs; ++k) {
+        operands.memory[others + k] = operands.memory[entry.inputs + k];
+        operands.steps[others + k] = operands.steps[entry.inputs + k];
+    }
+    operands.inputs = others;
+    return true;
 }
 
 // The measured size from which a second thread pays for its start (docs/performance.md).
@@ -93,16 +112,21 @@ constexpr size_t parallel_elements = size_t(1) << 16;
 
 inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
     const ElementwiseLoop& loop = *static_cast<const ElementwiseLoop*>(data);
-    size_t n = size_t(dimensions[0]);
+    const ElementwiseEntry& entry = current_table().elementwise[loop.index];
+    size_t n = size_t(dimensions[0]), size = itemsizes[loop.dtype];
     if (n == 0) return;
-    Kernel kernel = current_table().elementwise[loop.index].kernels[loop.dtype];
+    Operands operands = {{}, {}, loop.inputs, loop.outputs};
+    std::memcpy(operands.memory, args, size_t(loop.inputs + loop.outputs) * sizeof *args);
+    std::memcpy(operands.steps, steps, size_t(loop.inputs + loop.outputs) * sizeof *steps);
+    Kernel kernel = (take_defaults(entry, loop.dtype, operands) ? entry.at_defaults : entry.kernels)[loop.dtype];
+
     size_t block_size = block;
-    for (int k = 0; k < loop.outputs; ++k)
-        for (int j = 0; j < loop.inputs + k; ++j)
-            if (n > 1 && entangled(args[loop.inputs + k], steps[loop.inputs + k], args[j], steps[j], n, itemsizes[loop.dtype]))
+    for (int k = operands.inputs; k < operands.inputs + operands.outputs; ++k)
+        for (int j = 0; j < k; ++j)
+            if (n > 1 && entangled(operands.memory[k], operands.steps[k], operands.memory[j], operands.steps[j], n, size))
                 block_size = 1;
     parallel_for(n, block, block_size == block && n >= parallel_elements, [&](size_t begin, size_t end) {
-        elementwise_range(kernel, loop, args, steps, begin, end, block_size);
+        elementwise_range(kernel, operands, size, begin, end, block_size);
     });
 }
 

@@ -15,14 +15,20 @@ def operations_header() -> str:
     from catalogue.record import Activation, Gate, Rows, struct_name
 
     elementwise, rows = [], []
+
+    def macro(kind: str, name: str, activation: Activation, *arguments: object) -> str:
+        """A line for ``csrc/isa/kernels.cpp``, which has room for one parameter per function."""
+        assert len(activation.parameters) <= 1, f"{activation.name}: more than one parameter is not built yet"
+        defaults = [repr(float(parameter.default)) for parameter in activation.parameters]
+        suffix = "_OF_PARAMETER" if defaults and kind != "PARAMETER_DERIVATIVE" else ""
+        return f"{kind}{suffix}({', '.join(map(str, [name, struct_name(activation.name), *arguments, *defaults]))})"
+
     for record in catalogue.RECORDS.values():
-        struct = struct_name(record.name)
         if isinstance(record, Activation):
-            elementwise.append(f"ACTIVATION({record.name}, {struct}, {len(record.parameters)})")
-            elementwise += [f"PARAMETER_DERIVATIVE({record.name}, {struct}, {name})" for name in record.parameter_slopes]
+            elementwise.append(macro("ACTIVATION", record.name, record))
+            elementwise += [macro("PARAMETER_DERIVATIVE", record.name, record, name) for name in record.parameter_slopes]
         elif isinstance(record, Gate):
-            parameters = len(catalogue.ACTIVATIONS[record.activation].parameters)
-            elementwise.append(f"GATE({record.name}, {struct_name(record.activation)}, {parameters})")
+            elementwise.append(macro("GATE", record.name, catalogue.ACTIVATIONS[record.activation]))
         elif isinstance(record, Rows):
             rows += [
                 f'ROWS({record.name}, "{k.variant}", {k.struct}, "{k.signature}", "{k.types}")' for k in record.kernels

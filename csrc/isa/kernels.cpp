@@ -2,7 +2,7 @@
 // Nothing here may leave the unit but that table; no STL, no libm.
 #include "../kernels.hpp"
 #include "../math/narrow.hpp"
-#include "operations.hpp"  // generated from the catalogue: includes ops/*.hpp and lists ACTIVATION(...), GATE(...), ROWS(...)
+#include "operations.hpp"  // generated from the catalogue: includes ops/*.hpp and lists ACTIVATION(...), GATE(...), ROWS(...) ...
 
 namespace softfloor {
 namespace {
@@ -60,7 +60,9 @@ template <class Op, int parameters> struct Vjp {
 };
 template <class Op, int parameters> struct ParameterDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, T p) { return {rounded<T>(evaluate<Op>(x, p).parameter_slope), {}}; }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).parameter_slope), {}};
+    }
 };
 template <class Op, int parameters> struct Gated {
     static constexpr int inputs = 2 + parameters, outputs = 1;
@@ -99,18 +101,40 @@ template <class Variant, class T> void run(const void* const* in, void* const* o
     }
 }
 
-#define ELEMENTWISE(NAME, VARIANT, ...) {#NAME, VARIANT, __VA_ARGS__::inputs, __VA_ARGS__::outputs, ALL_DTYPES_OF(__VA_ARGS__)}
-#define ALL_DTYPES_OF(...) {run<__VA_ARGS__, Float16>, run<__VA_ARGS__, Bfloat16>, run<__VA_ARGS__, float>, run<__VA_ARGS__, double>}
+// An operation with its parameter fixed, so that what depends on it alone is computed by the compiler.
+template <class Op, double parameter> struct AtDefault {
+    template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
+};
+template <class T, double parameter> bool is_default(const void* value) {
+    return head(Format<T>::load(*static_cast<const T*>(value))) == parameter;
+}
 
-#define ACTIVATION(NAME, OP, PARAMETERS)                                                  \
-    ELEMENTWISE(NAME, "value", Value<OP, PARAMETERS>),                                    \
-    ELEMENTWISE(NAME, "derivative", Derivative<OP, PARAMETERS>),                          \
-    ELEMENTWISE(NAME, "value_and_derivative", ValueAndDerivative<OP, PARAMETERS>),        \
-    ELEMENTWISE(NAME, "vjp", Vjp<OP, PARAMETERS>),
-#define PARAMETER_DERIVATIVE(NAME, OP, PARAMETER) ELEMENTWISE(NAME, #PARAMETER "_derivative", ParameterDerivative<OP, 1>),
-#define GATE(NAME, OP, PARAMETERS)                                                        \
-    ELEMENTWISE(NAME, "value", Gated<OP, PARAMETERS>),                                    \
-    ELEMENTWISE(NAME, "vjp", GatedVjp<OP, PARAMETERS>),
+#define ALL_DTYPES(...) {run<__VA_ARGS__, Float16>, run<__VA_ARGS__, Bfloat16>, run<__VA_ARGS__, float>, run<__VA_ARGS__, double>}
+#define ELEMENTWISE(NAME, VARIANT, PARAMETERS, ...) \
+    #NAME, VARIANT, __VA_ARGS__::inputs, __VA_ARGS__::outputs, PARAMETERS, ALL_DTYPES(__VA_ARGS__)
+#define IS_DEFAULT(DEFAULT) \
+    {is_default<Float16, DEFAULT>, is_default<Bfloat16, DEFAULT>, is_default<float, DEFAULT>, is_default<double, DEFAULT>}
+
+#define FUNCTION(NAME, VARIANT, STRUCT, OP) {ELEMENTWISE(NAME, VARIANT, 0, STRUCT<OP, 0>), {}, {}},
+#define FUNCTION_OF_PARAMETER(NAME, VARIANT, STRUCT, OP, DEFAULT) \
+    {ELEMENTWISE(NAME, VARIANT, 1, STRUCT<OP, 1>), ALL_DTYPES(STRUCT<AtDefault<OP, DEFAULT>, 0>), IS_DEFAULT(DEFAULT)},
+
+#define ACTIVATION(NAME, OP)                                              \
+    FUNCTION(NAME, "value", Value, OP)                                    \
+    FUNCTION(NAME, "derivative", Derivative, OP)                          \
+    FUNCTION(NAME, "value_and_derivative", ValueAndDerivative, OP)        \
+    FUNCTION(NAME, "vjp", Vjp, OP)
+#define ACTIVATION_OF_PARAMETER(NAME, OP, DEFAULT)                                              \
+    FUNCTION_OF_PARAMETER(NAME, "value", Value, OP, DEFAULT)                                    \
+    FUNCTION_OF_PARAMETER(NAME, "derivative", Derivative, OP, DEFAULT)                          \
+    FUNCTION_OF_PARAMETER(NAME, "value_and_derivative", ValueAndDerivative, OP, DEFAULT)        \
+    FUNCTION_OF_PARAMETER(NAME, "vjp", Vjp, OP, DEFAULT)
+#define PARAMETER_DERIVATIVE(NAME, OP, PARAMETER, DEFAULT) \
+    FUNCTION_OF_PARAMETER(NAME, #PARAMETER "_derivative", ParameterDerivative, OP, DEFAULT)
+#define GATE(NAME, OP) FUNCTION(NAME, "value", Gated, OP) FUNCTION(NAME, "vjp", GatedVjp, OP)
+#define GATE_OF_PARAMETER(NAME, OP, DEFAULT)                   \
+    FUNCTION_OF_PARAMETER(NAME, "value", Gated, OP, DEFAULT)   \
+    FUNCTION_OF_PARAMETER(NAME, "vjp", GatedVjp, OP, DEFAULT)
 constexpr ElementwiseEntry elementwise[] = {SOFTFLOOR_ELEMENTWISE};
 
 #define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES) \

@@ -11,8 +11,8 @@ namespace softfloor {
 namespace {
 
 template <class N> struct Exponential {
-    N mantissa;         // in [0.7, 1.42]
-    Power<N> power;     // e^-t = mantissa * 2^power
+    N mantissa;         // e^-t = mantissa * 2^power; in Pair the mantissa lies in [0.7, 1.42]
+    Power<N> power;
     N value;            // the product; in Pair not below 2^-1000, where it only ever is added to something near 1
     N minus_one;        // e^-t - 1 with full relative accuracy down to t = 0
 };
@@ -24,12 +24,13 @@ template <> constexpr double exponential_limit<Pair> = 1600.0;
 
 SOFTFLOOR_INLINE Exponential<double> exponential_of_minus(double t) {
     t = at_most(t, exponential_limit<double>);
-    double k = round_to_integer(-t * coefficients::log2_e);
+    // The low bits of shifted hold k + 1023: one sum rounds, one shift makes the power of two.
+    double shifted = -t * coefficients::log2_e + (round_shift + 1023.0);
+    double k = shifted - (round_shift + 1023.0), factor = bits_to_double(double_to_bits(shifted) << 52);
     double r = __builtin_fma(-k, coefficients::ln2.hi, -t);
     double p = __builtin_fma(r * r, polynomial(coefficients::exp_double, r), r);
-    double factor = power_of_two(k);
-    double mantissa = 1.0 + p;
-    return {mantissa, {factor}, mantissa * factor, __builtin_fma(p, factor, factor - 1.0)};
+    double value = (1.0 + p) * factor;
+    return {value, {}, value, __builtin_fma(p, factor, factor - 1.0)};
 }
 
 SOFTFLOOR_INLINE Exponential<Pair> exponential_of_minus(Pair t) {

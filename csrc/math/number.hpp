@@ -106,17 +106,23 @@ SOFTFLOOR_INLINE Pair reciprocal(Pair x) {
     return fast_two_sum(estimate, estimate * residual);
 }
 
-// The largest finite result, 2^128 - 2^104 for all that is computed in double. Error-free transformations turn inf into
-// NaN, so an operation works on finite(x) and puts the infinity back where the function grows like x.
+// The largest finite result, 2^128 - 2^104 for all that is computed in double.
 template <class N> constexpr double largest = 0.0;
 template <> constexpr double largest<double> = 0x1.fffffep127;
 template <> constexpr double largest<Pair> = 0x1.fffffffffffffp1023;
 
+// x, or the largest finite number of its sign: so that inf times a vanished tail is zero.
 template <class N> SOFTFLOOR_INLINE N finite(N x) {
     return select(__builtin_fabs(head(x)) > largest<N>, N(__builtin_copysign(largest<N>, head(x))), x);
 }
-template <class N> SOFTFLOOR_INLINE N keep_infinity(N value, N x) {
-    return select(__builtin_fabs(head(x)) > largest<N>, x, value);
+
+// Error-free transformations turn inf into NaN. Pairs are kept finite, and a function that grows like x gets its infinity
+// back at the end; plain doubles do the right thing by themselves.
+SOFTFLOOR_INLINE double error_free(double x) { return x; }
+SOFTFLOOR_INLINE Pair error_free(Pair x) { return finite(x); }
+SOFTFLOOR_INLINE double keep_infinity(double value, double) { return value; }
+SOFTFLOOR_INLINE Pair keep_infinity(Pair value, Pair x) {
+    return select(__builtin_fabs(x.hi) > largest<Pair>, x, value);
 }
 
 // x Phi(x) and x sigmoid(x) of a subnormal bfloat16 lie within 2^-130 of the middle between two results. Where the factor
@@ -141,20 +147,16 @@ template <> SOFTFLOOR_INLINE constexpr Pair constant<Pair>(Pair value) { return 
 
 // -------------------------------------------------------------------------------------------------------------- Scaled
 // mantissa * 2^power. float64 results reach down to 2^-1074, where no pair is accurate any more, so the power of two is
-// applied once, at the very end. In double (for float32 results) nothing can underflow and the factor is applied at once.
+// applied once, at the very end. In double (for float32 results) nothing can underflow: there the power is always 1, and
+// empty.
 template <class N> struct Power;
-template <> struct Power<double> { double factor = 1.0; };
+template <> struct Power<double> {};
 template <> struct Power<Pair> { double exponent = 0.0; };
 
-SOFTFLOOR_INLINE Power<double> select(bool condition, Power<double> yes, Power<double> no) {
-    return {condition ? yes.factor : no.factor};
-}
+SOFTFLOOR_INLINE Power<double> select(bool, Power<double>, Power<double>) { return {}; }
 SOFTFLOOR_INLINE Power<Pair> select(bool condition, Power<Pair> yes, Power<Pair> no) {
     return {condition ? yes.exponent : no.exponent};
 }
-
-SOFTFLOOR_INLINE Power<double> doubled(Power<double> power) { return {2.0 * power.factor}; }
-SOFTFLOOR_INLINE Power<Pair> doubled(Power<Pair> power) { return {power.exponent + 1.0}; }
 
 template <class N> struct Scaled {
     N mantissa;
@@ -165,12 +167,27 @@ template <class N> SOFTFLOOR_INLINE Scaled<N> select(bool condition, Scaled<N> y
     return {select(condition, yes.mantissa, no.mantissa), select(condition, yes.power, no.power)};
 }
 
-SOFTFLOOR_INLINE double apply(Scaled<double> x) { return x.mantissa * x.power.factor; }
+SOFTFLOOR_INLINE double apply(Scaled<double> x) { return x.mantissa; }
 // Exponents down to -2400 in three factors. Only the last product can round: an inexact intermediate ends as zero.
 SOFTFLOOR_INLINE Pair apply(Scaled<Pair> x) {
     double third = round_to_integer(x.power.exponent * (1.0 / 3.0));
     double factor = power_of_two(third), last = power_of_two(x.power.exponent - (third + third));
     return {x.mantissa.hi * factor * factor * last, x.mantissa.lo * factor * factor * last};
+}
+
+// factor * x * 2^power for a factor below 2 whose product with the largest x would overflow before the power shrinks it.
+SOFTFLOOR_INLINE Scaled<double> without_overflow(double x, double factor, Power<double> power) { return {x * factor, power}; }
+SOFTFLOOR_INLINE Scaled<Pair> without_overflow(Pair x, Pair factor, Power<Pair> power) {
+    bool large = __builtin_fabs(x.hi) > 1;
+    return {x * times_power_of_two(factor, large ? 0.5 : 1.0), {large ? power.exponent + 1.0 : power.exponent}};
+}
+
+// x^2 factor 2^power, where x^2 alone may overflow.
+SOFTFLOOR_INLINE Scaled<double> square_times(double x, double factor, Power<double>) { return {x * (x * factor)}; }
+SOFTFLOOR_INLINE Scaled<Pair> square_times(Pair x, Pair factor, Power<Pair> power) {
+    bool large = __builtin_fabs(x.hi) > 0x1p500;
+    Pair shrunk = times_power_of_two(x, large ? 0x1p-600 : 1.0);
+    return {shrunk * (shrunk * factor), {large ? power.exponent + 1200.0 : power.exponent}};
 }
 
 // What an operation returns: the function and its slope from the same intermediate results. A kernel that needs only

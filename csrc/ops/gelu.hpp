@@ -16,7 +16,7 @@ struct Gelu {
 
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         bool negative = head(x) < 0;
-        N size = finite(absolute(x)), t = at_most(size, vanished);
+        N size = error_free(absolute(x)), t = at_most(size, vanished);
         auto g = gaussian(at_least_tiny(t));
         N half_ratio = times_power_of_two(tail_ratio(at_least_tiny(t)), 0.5);
 
@@ -39,7 +39,7 @@ struct GeluTanh {
 
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         bool negative = head(x) < 0;
-        N size = finite(absolute(x)), t = at_most(size, vanished);
+        N size = error_free(absolute(x)), t = at_most(size, vanished);
         N linear = t * constant<N>(coefficients::gelu_tanh_linear);
         N cubic = t * (square(t) * constant<N>(coefficients::gelu_tanh_cubic));
         N v = linear + cubic;

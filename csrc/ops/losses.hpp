@@ -23,7 +23,7 @@ template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& 
         N weight = Format<T>::load(labels[i]), surprise = row.depth(Row<T>::number(row.x[i])) + log_of_total;
         surprise = select(head(surprise) != head(surprise) && head(log_of_total) == head(log_of_total), N(infinity), surprise);
         // A class of probability 0 costs nothing, even where its logit is -inf.
-        sum.add(j, select(head(weight) == 0, N(0.0), keep_infinity(weight * finite(surprise), surprise)));
+        sum.add(j, select(head(weight) == 0, N(0.0), keep_infinity(weight * error_free(surprise), surprise)));
     });
     return sum.total();
 }

@@ -41,24 +41,24 @@ template <class N> SOFTFLOOR_INLINE Logistic<N> logistic(N t) {
 //   which has one zero, where 1 + e^z + z = 0;   d silu/d beta = x^2 sigmoid(z) sigmoid(-z) = x^2 e r^2.
 struct Silu {
     template <class N> SOFTFLOOR_INLINE static ParametricJet<N> at(N x, N beta) {
-        N bounded = finite(x);
-        // inf * 0 is no number, but sigmoid(0 x) is 1/2 for every x, and 0 sigmoid(z) is 0 for every beta.
-        bool flat = (head(x) == 0) | (head(beta) == 0);
-        N z = select(flat, N(0.0 * (head(bounded) + head(finite(beta)))), exact_product(beta, x));
+        // With both bounded, inf * 0 is 0: sigmoid(0 x) is 1/2 for every x, and 0 sigmoid(z) is 0 for every beta.
+        N bounded = finite(x), z = exact_product(finite(beta), bounded);
+        double size_of_x = __builtin_fabs(head(x)), size_of_beta = __builtin_fabs(head(beta));
+        double larger = size_of_x > size_of_beta ? size_of_x : size_of_beta;
+        N end = select(head(z) == 0, z, with_sign(N(2.0 * exponential_limit<N>), z));
+        z = select(larger > largest<N>, end, z);
         bool negative = head(z) < 0;
         N t = absolute(z);
         auto [e, r] = logistic(t);
-        e.mantissa = select(head(t) > exponential_limit<N>, N(0.0), e.mantissa);
-        // e.mantissa r < 1.42: times the largest x it must not overflow before the power shrinks it.
-        bool large = __builtin_fabs(head(x)) > 1;
-        Scaled<N> tail = {bounded * (times_power_of_two(e.mantissa * r, large ? 0.5 : 1.0)), select(large, doubled(e.power), e.power)};
-        Scaled<N> value = select(negative, tail, Scaled<N>{keep_infinity(bounded * r, x)});
+        Scaled<N> tail = without_overflow(bounded, e.mantissa * r, e.power);
+        Scaled<N> value = select(negative, tail, Scaled<N>{keep_infinity(error_free(x) * r, x)});
+        value.mantissa = with_sign(absolute(value.mantissa), x);
 
         N limited = at_most(t, exponential_limit<N>), square_of_r = square(r), one_plus_e = N(1.0) + e.value;
         Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - limited) * square_of_r), e.power},
                                  Scaled<N>{(one_plus_e + limited * e.value) * square_of_r});
         return {value, around(coefficients::silu_zero, z, slope),
-                {bounded * (bounded * (e.mantissa * square_of_r)), e.power}};
+                square_times(bounded, select(head(t) > exponential_limit<N>, N(0.0), e.mantissa * square_of_r), e.power)};
     }
 };
 
