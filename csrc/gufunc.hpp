@@ -1,6 +1,8 @@
 // From NumPy's strided rows to the contiguous rows that row kernels work on.
 #pragma once
+#include <atomic>
 #include <memory>
+#include <new>
 
 #include "ufunc.hpp"
 
@@ -14,12 +16,14 @@ struct RowLoop {
     bool is_row[maximum_operands];      // the operand has the core dimension
 };
 
-inline void rows_range(RowKernel kernel, const RowLoop& loop, char* const* args, const ptrdiff_t* steps, size_t n,
+// False if there was no memory; the rows from there on are untouched.
+inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args, const ptrdiff_t* steps, size_t n,
                        size_t begin, size_t end) {
     int count = loop.inputs + loop.outputs;
     const ptrdiff_t* core_step = steps + count;
     // Room for the kernel's scratch row and for each operand whose rows are not contiguous.
-    std::unique_ptr<double[]> memory(new double[(size_t(count) + 1) * n + 1]);
+    std::unique_ptr<double[]> memory(new (std::nothrow) double[(size_t(count) + 1) * n + 1]);
+    if (!memory) return false;
     char* own_row[maximum_operands] = {};
     for (int k = 0; k < count; ++k) {
         if (!loop.is_row[k]) continue;
@@ -46,15 +50,18 @@ inline void rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
             core_step += loop.is_row[k];
         }
     }
+    return true;
 }
 
-inline void row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
+inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
     const RowLoop& loop = *static_cast<const RowLoop*>(data);
     size_t rows = size_t(dimensions[0]), n = size_t(dimensions[1]);
     RowKernel kernel = current_table().rows[loop.index].kernels[loop.dtype];
+    std::atomic<bool> complete{true};
     parallel_for(rows, 1, rows * n >= parallel_elements, [&](size_t begin, size_t end) {
-        rows_range(kernel, loop, args, steps, n, begin, end);
+        if (!rows_range(kernel, loop, args, steps, n, begin, end)) complete = false;
     });
+    return complete;
 }
 
 }  // namespace softfloor

@@ -104,6 +104,13 @@ PyObject* make_elementwise(int index, const char* name, const char* doc) {
     return ufunc;
 }
 
+void row_loop_or_error(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
+    if (row_loop(args, dimensions, steps, data)) return;
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyErr_NoMemory();
+    PyGILState_Release(state);
+}
+
 PyObject* make_rows(int index, const char* name, const char* doc) {
     const RowEntry& entry = current_table().rows[index];
     const char* arrow = std::strstr(entry.signature, "->");
@@ -122,7 +129,7 @@ PyObject* make_rows(int index, const char* name, const char* doc) {
         for (int k = 0; k < count; ++k) own->sizes[k] = item_size(entry.types[k], own->dtype);
         data[dtype] = own;
     }
-    return make_ufunc({loop.inputs, loop.outputs, entry.types, row_loop}, data, name, doc, entry.signature);
+    return make_ufunc({loop.inputs, loop.outputs, entry.types, row_loop_or_error}, data, name, doc, entry.signature);
 }
 
 PyObject* make(PyObject*, PyObject* args) {
