@@ -18,20 +18,18 @@ template <class T> SOFTFLOOR_INLINE typename Row<T>::N class_loss(Row<T>& row, i
 template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& row, const T* labels) {
     using N = typename Row<T>::N;
     N log_of_total = row.log_of_total();
-    Sum<N> sum;
-    for_each_lane(row.n, [&](size_t i, size_t j) {
+    return sum_of<N>(row.n, [&](size_t i) {
         N weight = Format<T>::load(labels[i]), surprise = row.depth(Row<T>::number(row.x[i])) + log_of_total;
         surprise = select(head(surprise) != head(surprise) && head(log_of_total) == head(log_of_total), N(infinity), surprise);
         // A class of probability 0 costs nothing, even where its logit is -inf.
-        sum.add(j, select(head(weight) == 0, N(0.0), keep_infinity(weight * error_free(surprise), surprise)));
+        return select(head(weight) == 0, N(0.0), keep_infinity(weight * error_free(surprise), surprise));
     });
-    return sum.total();
 }
 
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
-        row.sum_terms(static_cast<T*>(nullptr));
+        row.sum_others();
         *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, *static_cast<const int64_t*>(in[1])));
     }
 };
@@ -39,7 +37,7 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
-        row.sum_terms(static_cast<T*>(nullptr));
+        row.sum_others();
         *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
     }
 };
@@ -55,9 +53,9 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         double label_logit = Row<T>::number(row.x[label]);
         N label_depth = row.depth(label_logit), label_term = Row<T>::exponential(label_depth);
         auto* terms = terms_of(gradient, scratch);
-        row.sum_terms(terms);
+        row.sum_others_into(terms);
         N log_of_total = row.log_of_total(), inverse_total = row.inverse_total(), each = inverse_total * scale;
-        for_each_lane(n, [&](size_t i, size_t) { gradient[i] = Format<T>::store(scaled_term(terms[i], each)); });
+        for_each(n, [&](size_t i) { gradient[i] = Format<T>::store(scaled_term(terms[i], each)); });
         // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
         N rest = label_logit == row.maximum ? row.others + N(row.ties - 1.0) : row.others - label_term + N(row.ties);
         gradient[label] = Format<T>::store(-(rest * each));
@@ -73,14 +71,12 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
         Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
         N scale = *static_cast<const double*>(in[2]);
-        row.sum_terms(static_cast<T*>(nullptr));
+        row.sum_others();
         N loss = probability_loss(row, labels);
-        Sum<N> sum;
-        for_each_lane(n, [&](size_t i, size_t j) { sum.add(j, Format<T>::load(labels[i])); });
-        N each = row.inverse_total() * sum.total();
+        N each = row.inverse_total() * sum_of<N>(n, [&](size_t i) { return Format<T>::load(labels[i]); });
         T* gradient = static_cast<T*>(out[1]);
         // The term is computed again in full precision: softmax and label may cancel.
-        for_each_lane(n, [&](size_t i, size_t) {
+        for_each(n, [&](size_t i) {
             N probability = Row<T>::exponential(row.depth(Row<T>::number(row.x[i]))) * each;
             gradient[i] = Format<T>::store((probability - Format<T>::load(labels[i])) * scale);
         });

@@ -14,41 +14,65 @@ namespace {
 constexpr size_t lanes = 16;
 constexpr double infinity = __builtin_inf();
 
-// A sum of doubles for results up to float32; for float64 one that carries its own rounding errors.
-template <class N> struct Sum;
-template <> struct Sum<double> {
-    double lane[lanes] = {};
-    SOFTFLOOR_INLINE void add(size_t j, double x) { lane[j] += x; }
-    double total() const {
-        double sum[lanes];
-        for (size_t j = 0; j < lanes; ++j) sum[j] = lane[j];
+// body(i) for i = 0 ... n-1, independent of each other: a plain loop, which the compiler vectorises.
+template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; ++i) body(i);
+}
+
+// A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding errors.
+template <class N> struct Lanes;
+template <> struct Lanes<double> {
+    double high[lanes] = {};
+    SOFTFLOOR_INLINE void add(size_t j, double x) { high[j] += x; }
+    double total() {
         for (size_t half = lanes / 2; half; half /= 2)
-            for (size_t j = 0; j < half; ++j) sum[j] += sum[j + half];
-        return sum[0];
+            for (size_t j = 0; j < half; ++j) high[j] += high[j + half];
+        return high[0];
     }
 };
-template <> struct Sum<Pair> {
+template <> struct Lanes<Pair> {
     double high[lanes] = {}, low[lanes] = {};
     SOFTFLOOR_INLINE void add(size_t j, Pair x) {
         Pair sum = two_sum(high[j], x.hi);
         high[j] = sum.hi;
         low[j] += sum.lo + x.lo;
     }
-    Pair total() const {
+    Pair total() {
         Pair sum = 0.0;
         for (size_t j = 0; j < lanes; ++j) sum = sum + two_sum(high[j], low[j]);
         return sum;
     }
 };
 
-// body(i, lane) for i = 0 ... n-1; the full blocks have a constant inner trip count, which the compiler vectorises.
-template <class Body> SOFTFLOOR_INLINE void for_each_lane(size_t n, Body body) {
-    size_t i = 0;
-    for (; i + lanes <= n; i += lanes) {
-#pragma GCC ivdep
-        for (size_t j = 0; j < lanes; ++j) body(i + j, j);
+// The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding them
+// in lanes are then two loops that the compiler vectorises each.
+constexpr size_t block = 256;
+template <class N, class Term> SOFTFLOOR_INLINE N sum_of(size_t n, Term term) {
+    Lanes<N> sum;
+    N terms[block];
+    for (size_t begin = 0; begin < n; begin += block) {
+        size_t count = n - begin < block ? n - begin : block, i = 0;
+        for_each(count, [&](size_t k) { terms[k] = term(begin + k); });
+        for (; i + lanes <= count; i += lanes)
+            for (size_t j = 0; j < lanes; ++j) sum.add(j, terms[i + j]);
+        for (size_t j = 0; i < count; ++i, ++j) sum.add(j, terms[i]);
     }
-    for (size_t j = 0; i < n; ++i, ++j) body(i, j);
+    return sum.total();
+}
+
+// The largest of x[0] ... x[n-1], NaN ignored; which of several lanes finds it does not matter.
+template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
+    using Plain = decltype(get(0));
+    constexpr size_t many = 64;
+    Plain largest_of[many];
+    for (size_t j = 0; j < many; ++j) largest_of[j] = Plain(-infinity);
+    size_t i = 0;
+    for (; i + many <= n; i += many)
+        for (size_t j = 0; j < many; ++j) largest_of[j] = get(i + j) > largest_of[j] ? get(i + j) : largest_of[j];
+    for (; i < n; ++i) largest_of[0] = get(i) > largest_of[0] ? get(i) : largest_of[0];
+    for (size_t j = 1; j < many; ++j) largest_of[0] = largest_of[j] > largest_of[0] ? largest_of[j] : largest_of[0];
+    return largest_of[0];
 }
 
 SOFTFLOOR_INLINE double scalar(Pair x) { return x.hi; }
@@ -61,14 +85,15 @@ template <class T> struct Row {
     const T* x;
     size_t n;
     N inverse_temperature;
-    double maximum = -infinity;
-    double ties = 0;  // how many entries equal the maximum
-    N others = 0.0;
+    double maximum;
+    double ties;      // how many entries equal the maximum
+    N others = 0.0;   // the sum of e^-(m-x)/T over the other entries
 
-    SOFTFLOOR_INLINE static double number(T value) {
+    SOFTFLOOR_INLINE static auto plain(T value) {
         if constexpr (sizeof(T) == 8) return value;
-        else return double(widen(value));
+        else return widen(value);
     }
+    SOFTFLOOR_INLINE static double number(T value) { return double(plain(value)); }
 
     // (m - x)/T >= 0, inf where x = -inf; 0 at a maximum, an infinite one too.
     SOFTFLOOR_INLINE N depth(double value) const {
@@ -83,29 +108,26 @@ template <class T> struct Row {
 
     Row(const T* row, size_t count, double temperature)
         : x(row), n(count), inverse_temperature(temperature == 1.0 ? N(1.0) : reciprocal(N(temperature))) {
-        double largest_of[lanes];
-        for (size_t j = 0; j < lanes; ++j) largest_of[j] = -infinity;
-        for_each_lane(n, [&](size_t i, size_t j) {
-            double value = number(x[i]);
-            largest_of[j] = value > largest_of[j] ? value : largest_of[j];
-        });
-        for (size_t j = 0; j < lanes; ++j) maximum = largest_of[j] > maximum ? largest_of[j] : maximum;
+        maximum = maximum_of(n, [&](size_t i) { return plain(x[i]); });
+        size_t equal = 0;
+        for (size_t i = 0; i < n; ++i) equal += number(x[i]) == maximum;
+        ties = double(equal);
     }
 
-    // e^-(m-x)/T of every entry into terms; the sum without the maxima.
-    template <class Term> void sum_terms(Term* terms) {
-        Sum<N> sum;
-        double count[lanes] = {};
-        for_each_lane(n, [&](size_t i, size_t j) {
+    void sum_others() {
+        others = sum_of<N>(n, [&](size_t i) {
+            double value = number(x[i]);
+            return select(value == maximum, N(0.0), exponential(depth(value)));
+        });
+    }
+    // The same, and every term goes into terms, which may be the row itself.
+    template <class Term> void sum_others_into(Term* terms) {
+        others = sum_of<N>(n, [&](size_t i) {
             double value = number(x[i]);
             N term = exponential(depth(value));
-            bool top = value == maximum;
-            if (terms) terms[i] = Term(scalar(term));
-            sum.add(j, select(top, N(0.0), term));
-            count[j] += top ? 1.0 : 0.0;
+            terms[i] = Term(scalar(term));
+            return select(value == maximum, N(0.0), term);
         });
-        others = sum.total();
-        for (size_t j = 0; j < lanes; ++j) ties += count[j];
     }
 
     bool empty() const { return maximum == -infinity && head(others) == 0; }  // every entry masked: -inf
@@ -125,9 +147,9 @@ template <class T> SOFTFLOOR_INLINE auto* terms_of(T* out, void* scratch) {
 // out = factor * softmax(x / T)
 template <class T, class N> SOFTFLOOR_INLINE void write_softmax(Row<T>& row, T* out, void* scratch, N factor) {
     auto* terms = terms_of(out, scratch);
-    row.sum_terms(terms);
+    row.sum_others_into(terms);
     N each = row.inverse_total() * factor;
-    for_each_lane(row.n, [&](size_t i, size_t) { out[i] = Format<T>::store(scaled_term(terms[i], each)); });
+    for_each(row.n, [&](size_t i) { out[i] = Format<T>::store(scaled_term(terms[i], each)); });
 }
 
 struct Softmax {  // (n),()->(n): logits, temperature
@@ -140,11 +162,11 @@ struct Softmax {  // (n),()->(n): logits, temperature
 struct LogSoftmax {  // (n),()->(n): logits, temperature
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
-        row.sum_terms(static_cast<T*>(nullptr));
+        row.sum_others();
         auto log_of_total = row.log_of_total();
         bool unbounded = head(log_of_total) == infinity;
         T* result = static_cast<T*>(out[0]);
-        for_each_lane(n, [&](size_t i, size_t) {
+        for_each(n, [&](size_t i) {
             auto t = row.depth(Row<T>::number(row.x[i]));
             bool nothing = unbounded | (head(t) == infinity);
             result[i] = Format<T>::store(select(nothing, decltype(t)(-infinity), -(t + log_of_total)));
@@ -156,7 +178,7 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Row<T>::N;
         Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
-        row.sum_terms(static_cast<T*>(nullptr));
+        row.sum_others();
         bool bounded = __builtin_fabs(row.maximum) != infinity;
         N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total() : N(row.maximum) + N(0.0) * row.others;
         *static_cast<T*>(out[0]) = Format<T>::store(total);
@@ -176,11 +198,9 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         using N = typename Row<T>::N;
         const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        Sum<N> sum;
-        for_each_lane(n, [&](size_t i, size_t j) { sum.add(j, exact_product(Format<T>::load(p[i]), Format<T>::load(c[i]))); });
-        N mean = sum.total();
+        N mean = sum_of<N>(n, [&](size_t i) { return exact_product(Format<T>::load(p[i]), Format<T>::load(c[i])); });
         T* result = static_cast<T*>(out[0]);
-        for_each_lane(n, [&](size_t i, size_t) {
+        for_each(n, [&](size_t i) {
             N slope = Format<T>::load(p[i]) * (Format<T>::load(c[i]) - mean);
             result[i] = Format<T>::store(slope * inverse_temperature);
         });
@@ -192,11 +212,9 @@ struct LogSoftmaxVjp {  // (n),(n),()->(n): log-probabilities, cotangent, temper
         using N = typename Row<T>::N;
         const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        Sum<N> sum;
-        for_each_lane(n, [&](size_t i, size_t j) { sum.add(j, Format<T>::load(c[i])); });
-        N total = sum.total();
+        N total = sum_of<N>(n, [&](size_t i) { return Format<T>::load(c[i]); });
         T* result = static_cast<T*>(out[0]);
-        for_each_lane(n, [&](size_t i, size_t) {
+        for_each(n, [&](size_t i) {
             N slope = Format<T>::load(c[i]) - Row<T>::exponential(-Format<T>::load(q[i])) * total;
             result[i] = Format<T>::store(slope * inverse_temperature);
         });
