@@ -93,10 +93,10 @@ def _depth(report: Report, console: Console) -> None:
 
 
 def _speed(report: Report, console: Console) -> None:
-    table = Table(
-        "function", "ns", "textbook ns", "worst ulp", "textbook worst ulp", "textbook warns",
-        title="float32 per element, one thread", title_justify="left",
-    )  # fmt: skip
+    table = Table(title="float32 per element, one thread", title_justify="left")
+    table.add_column("function", min_width=max(len(timing.function) for timing in report.timings))
+    for heading in ("ns", "textbook ns", "worst ulp", "textbook worst ulp", "textbook warns"):
+        table.add_column(heading)
     for timing in report.timings:
         table.add_row(
             timing.function,
