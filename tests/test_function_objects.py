@@ -62,13 +62,16 @@ def test_calls_leave_no_reference_behind(case):
         with pytest.raises(TypeError):
             case(*operands, no_such_keyword=bad)
 
+    def counts():
+        gc.collect()
+        return [sys.getrefcount(thing) for thing in (*operands, bad, "dtype", "no_such_keyword")]
+
     calls()
-    gc.collect()
-    before = [sys.getrefcount(a) for a in (*operands, bad)]
+    before = counts()
     for _ in range(20):
         calls()
-    gc.collect()
-    assert [sys.getrefcount(a) for a in (*operands, bad)] == before
+    # A leak would count every call; a cache of NumPy's or Python's may hold one more.
+    assert all(after - count < 10 for after, count in zip(counts(), before, strict=True))
 
 
 @every_case

@@ -158,6 +158,23 @@ def test_lengths(case, dtype, count):
 
 
 @every_case
+@every_dtype
+def test_methods_of_ufuncs_with_two_operands(case, dtype):
+    """accumulate and reduce feed a result back as an operand, in the same memory: one element after another."""
+    ufunc = case.function.ufunc
+    if (ufunc.nin, ufunc.nout) != (2, 1):
+        pytest.skip("not two operands and one result")
+    x = np.random.default_rng(0).normal(0.5, 1, 700).astype(dtype)
+    expected = [x[0]]
+    for value in x[1:]:
+        expected.append(ufunc(expected[-1], value))
+    assert_same_bits(ufunc.accumulate(x), np.array(expected, dtype))
+    assert_same_bits(ufunc.accumulate(np.repeat(x, 2)[::2]), np.array(expected, dtype))
+    assert_same_bits(ufunc.reduce(x), expected[-1])
+    assert_same_bits(ufunc.outer(x[:9], x[:7]), ufunc(x[:9, None], x[:7]))
+
+
+@every_case
 def test_operands_are_left_alone(case):
     operands = operands_of(case, np.float32, 1000)
     copies = tuple(a.copy() for a in operands)
