@@ -12,6 +12,7 @@ import softfloor as sf
 from cases import (
     CASES,
     DTYPES,
+    UNSIGNED,
     assert_same_bits,
     bfloat16,
     edges,
@@ -137,6 +138,22 @@ def test_no_warning_over_all_halves(dtype):
     with np.errstate(all="raise"):
         for case in CASES:
             case(*(every_half(dtype) for _ in range(case.inputs)))
+
+
+@every_case
+@every_dtype
+def test_no_warning_for_signalling_nan(case, dtype):
+    """Merely comparing such a NaN raises a flag; as a whole operand, or one number for the whole call."""
+    infinity = np.array([np.inf], dtype).view(UNSIGNED[np.dtype(dtype).itemsize])
+    signalling = (infinity + infinity.dtype.type(1)).view(dtype)
+    with np.errstate(all="raise"):
+        for position in range(case.inputs):
+            for count in (1, 2, 100):
+                operands = [np.ones(count, dtype) for _ in range(case.inputs)]
+                operands[position] = np.broadcast_to(signalling, count)
+                case(*operands)
+                operands[position] = signalling.repeat(count)
+                case(*operands)
 
 
 def test_no_warning_from_conversion():
