@@ -12,10 +12,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import accuracy_page
 import golden
 import mpfr_samples
-import numpy as np
 import peers
 import row_samples
 import softfloor as sf
@@ -23,7 +24,11 @@ import sweeps
 from softfloor import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA, PAGE, WORST = ROOT / "docs" / "accuracy.json", ROOT / "docs" / "accuracy.md", ROOT / "tests" / "accuracy" / "worst.json"
+DATA, PAGE, WORST = (
+    ROOT / "docs" / "accuracy.json",
+    ROOT / "docs" / "accuracy.md",
+    ROOT / "tests" / "accuracy" / "worst.json",
+)
 
 
 def measure_float32(count: int) -> dict:
@@ -48,7 +53,10 @@ def measure_half(count: int) -> dict:
         for curve in ("value", "derivative") if record.parameters else mpfr_samples.curves(record):
             for dtype in ("float16", "bfloat16"):
                 wrong = mpfr_samples.wrongly_rounded(name, curve, dtype)
-                result[f"{name}.{curve}.{dtype}"] = {"wrong": len(wrong), "count": int(mpfr_samples.half_inputs(dtype).size)}
+                result[f"{name}.{curve}.{dtype}"] = {
+                    "wrong": len(wrong),
+                    "count": int(mpfr_samples.half_inputs(dtype).size),
+                }
         print(name, flush=True)
     return result
 

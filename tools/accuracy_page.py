@@ -6,8 +6,8 @@ HEAD = """# Accuracy
 
 Written by `python tools/accuracy.py` from `docs/accuracy.json`, which the same program measured; not to be edited.
 
-`error = |computed - exact| / ulp(exact)`, the final rounding included; `ulp` is the spacing of the result's format at the
-exact value, in subnormal units below the normal range. A correctly rounded result has an error of at most 0.5.
+`error = |computed - exact| / ulp(exact)`, the final rounding included; `ulp` is the spacing of the result's format at
+the exact value, in subnormal units below the normal range. A correctly rounded result has an error of at most 0.5.
 """
 
 
@@ -27,13 +27,19 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def float32(results: dict) -> str:
     rows = [[f"`{key}`", "< 1", number(r["error"]), point(r["x"]), f"{r['count']:,}"] for key, r in results.items()]
-    text = "\n## float32, functions of x alone\n\nEvery input, on AVX-512 and AVX2 with equal bits; the float64 kernels stand for the exact value.\n\n"
+    text = (
+        "\n## float32, functions of x alone\n\nEvery input, on AVX-512 and AVX2 with equal bits; the float64 kernels "
+        "stand for the exact value.\n\n"
+    )
     return text + table(["curve", "promise", "worst error", "at x", "inputs"], rows)
 
 
 def half(results: dict) -> str:
     rows = [[f"`{key}`", "0 wrongly rounded", str(r["wrong"]), f"{r['count']:,}"] for key, r in results.items()]
-    text = "\n## float16 and bfloat16\n\nEvery input, against MPFR rounded once; functions with parameters at their defaults.\n\n"
+    text = (
+        "\n## float16 and bfloat16\n\nEvery input, against MPFR rounded once; functions with parameters at their "
+        "defaults.\n\n"
+    )
     return text + table(["curve", "promise", "wrongly rounded", "inputs"], rows)
 
 
@@ -43,8 +49,8 @@ def float64(results: dict) -> str:
         for key, r in results.items()
     ]
     text = (
-        "\n## float64, and functions with parameters\n\nAgainst MPFR on inputs that crowd landmarks, the ends of the range and the "
-        "seams of the kernels; parameters over a grid, given behind x.\n\n"
+        "\n## float64, and functions with parameters\n\nAgainst MPFR on inputs that crowd landmarks, the ends of the "
+        "range and the seams of the kernels; parameters over a grid, given behind x.\n\n"
     )
     return text + table(["curve", "promise", "worst error", "at", "inputs"], rows)
 
@@ -55,7 +61,9 @@ def rows(results: dict) -> str:
         for (name, dtype, length), r in ((key.rsplit(".", 2), r) for key, r in results.items())
     ]
     text = "\n## The softmax family\n\nAgainst MPFR on rows of many kinds. The promise is 2 ulp + n 2^-26 relative.\n\n"
-    return text + table(["function", "dtype", "row length n", "worst error in ulp", "largest share of the promise"], body)
+    return text + table(
+        ["function", "dtype", "row length n", "worst error in ulp", "largest share of the promise"], body
+    )
 
 
 def peers(results: dict) -> str:
@@ -68,8 +76,9 @@ def peers(results: dict) -> str:
             body.append([f"`{name}.{curve}`", *(cell_text(cell) for cell in cells)])
     versions = ", ".join(f"{label} {results[label]['version']}" for label in labels)
     text = (
-        f"\n## Beside what people use today\n\nfloat32, {ours['count']:,} inputs of all exponents (finite), worst error in ulp; in brackets the "
-        "share of the inputs that are off by 1 ulp or more, and how many results were NaN or inf where a number exists. "
+        f"\n## Beside what people use today\n\nfloat32, {ours['count']:,} inputs of all exponents (finite), worst "
+        "error in ulp; in brackets the share of the inputs that are off by 1 ulp or more, and how many results were "
+        "NaN or inf where a number exists. "
         f"10^7 means no correct digit. Versions: {versions}.\n\n"
     )
     return text + table(["curve", *labels], body)

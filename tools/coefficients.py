@@ -103,8 +103,13 @@ def exponential():
     ]
     for name, power, degree in (("exp_double", 2, 5), ("exp_pair", 3, 9)):
         c = interpolate(quotient(power), -half, half, degree)
-        error = error_in_bits(lambda r, c=c, p=power: (evaluate(c, r) - quotient(p)(r)) * r**p / mpmath.exp(r), -half, half)
-        lines += [f"// (e^r - sum of r^j/j!, j < {power}) / r^{power} on |r| <= ln(2)/2: error of e^r {error}", array(name, c)]
+        error = error_in_bits(
+            lambda r, c=c, p=power: (evaluate(c, r) - quotient(p)(r)) * r**p / mpmath.exp(r), -half, half
+        )
+        lines += [
+            f"// (e^r - sum of r^j/j!, j < {power}) / r^{power} on |r| <= ln(2)/2: error of e^r {error}",
+            array(name, c),
+        ]
     return lines
 
 
@@ -142,8 +147,8 @@ def normal_tail():
     columns = zip(*rows, strict=True)  # one column after another: the vectoriser gathers only by a plain index
     table = ",\n    ".join("{" + ", ".join(hexadecimal(c) for c in column) + "}" for column in columns)
     lines += [
-        f"// The same in 1 + t, {2**bits} intervals per octave, as powers of the distance from the middle; the constant term in",
-        f"// two parts. Relative error 2^{float(mpmath.log(worst, 2)):.1f}",
+        f"// The same in 1 + t, {2**bits} intervals per octave, as powers of the distance from the middle; the",
+        f"// constant term in two parts. Relative error 2^{float(mpmath.log(worst, 2)):.1f}",
         f"constexpr int tail_table_bits = {bits};",
         f"constexpr int tail_table_rows = {len(rows)};",
         f"constexpr int tail_table_columns = {degree + 2};",
@@ -183,7 +188,8 @@ def zeros_of_slopes():
         short = interpolate(quotient, -radius, radius, short_degree)
         long = interpolate(quotient, -radius, radius, long_degree)
         errors = [
-            error_in_bits(lambda h, c=c, q=quotient: evaluate(c, h) / q(h) - 1, -radius, radius, 200) for c in (short, long)
+            error_in_bits(lambda h, c=c, q=quotient: evaluate(c, h) / q(h) - 1, -radius, radius, 200)
+            for c in (short, long)
         ]
         lines += [
             f"// {record.name}': relative errors {errors[0]} and {errors[1]}",

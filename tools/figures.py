@@ -1,6 +1,6 @@
 """Draw the two figures of the README from docs/accuracy.json and docs/speed.json, and docs/performance.md.
 
-    python tools/figures.py [--check]
+python tools/figures.py [--check]
 """
 
 import argparse
@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
-from accuracy_page import table
 from matplotlib.figure import Figure
+
+from accuracy_page import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COLOURS = {
@@ -32,8 +33,16 @@ def bars(values: dict[str, dict[str, float]], curves: list[str], label: str, tit
         width = 0.8 / len(values)
         for i, (name, cells) in enumerate(values.items()):
             shown = [(j, cells[curve]) for j, curve in enumerate(curves) if curve in cells]
-            axes.bar([j + (i - len(values) / 2 + 0.5) * width for j, _ in shown], [v for _, v in shown], width, label=name, color=COLOURS[name])
-        axes.set_xticks(range(len(curves)), [curve.replace(".value", "").replace(".derivative", "'") for curve in curves])
+            axes.bar(
+                [j + (i - len(values) / 2 + 0.5) * width for j, _ in shown],
+                [v for _, v in shown],
+                width,
+                label=name,
+                color=COLOURS[name],
+            )
+        axes.set_xticks(
+            range(len(curves)), [curve.replace(".value", "").replace(".derivative", "'") for curve in curves]
+        )
         axes.set_ylabel(label)
         axes.set_title(title, loc="left")
         if logarithmic:
@@ -50,12 +59,19 @@ def bars(values: dict[str, dict[str, float]], curves: list[str], label: str, tit
 def accuracy_figure(data: dict) -> str:
     results = data["peers"]["results"]
     curves = [f"{n}.{c}" for n in ("sigmoid", "tanh", "silu", "gelu", "gelu_tanh") for c in ("value", "derivative")]
-    errors = {label: {curve: max(cell["error"], 0.3) for curve, cell in result["curves"].items()} for label, result in results.items()}
-    return bars(errors, curves, "worst error [ulp]", "float32: worst error over inputs of all exponents (dotted: 1 ulp)", True)
+    errors = {
+        label: {curve: max(cell["error"], 0.3) for curve, cell in result["curves"].items()}
+        for label, result in results.items()
+    }
+    return bars(
+        errors, curves, "worst error [ulp]", "float32: worst error over inputs of all exponents (dotted: 1 ulp)", True
+    )
 
 
 def speed_figure(data: dict) -> str:
-    curves = [f"{n}.{c}" for n in ("relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh") for c in ("value", "derivative")]
+    curves = [
+        f"{n}.{c}" for n in ("relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh") for c in ("value", "derivative")
+    ]
     title = f"float32, {data['elements']:,} elements in cache, one thread"
     return bars(data["ns per element"], curves, "ns per element", title, True)
 
@@ -71,9 +87,9 @@ def performance_page(data: dict) -> str:
     versions = ", ".join(f"{label} {text}" for label, text in data["versions"].items())
     return (
         "# Performance\n\nWritten by `python tools/speed.py && python tools/figures.py`; not to be edited.\n\n"
-        f"ns per float32 element, {data['elements']:,} elements in cache, one thread, output allocated by the call, instruction set "
-        f"{data['instruction set']}; all libraries in one process, in turn; medians. The last column is the fastest other library's "
-        f"time over ours: below 1 it is faster than softfloor. Versions: {versions}.\n\n"
+        f"ns per float32 element, {data['elements']:,} elements in cache, one thread, output allocated by the call, "
+        f"instruction set {data['instruction set']}; all libraries in one process, in turn; medians. The last column is "
+        f"the fastest other library's time over ours: below 1 it is faster than softfloor. Versions: {versions}.\n\n"
         + table(["curve", "softfloor", *labels[1:], "ratio"], rows)
     )
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 import softfloor as sf
 from softfloor import _core
 from softfloor.catalogue import ROWS
@@ -39,7 +40,11 @@ def digest(results: object) -> str:
 
 
 def elementwise_ufuncs() -> dict[str, np.ufunc]:
-    return {f"{name}.{variant}": _core.make_ufunc(name, variant, name, "") for name, variant in _core.kernels() if name not in ROWS}
+    return {
+        f"{name}.{variant}": _core.make_ufunc(name, variant, name, "")
+        for name, variant in _core.kernels()
+        if name not in ROWS
+    }
 
 
 def digests() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import gmpy2
 import numpy as np
+
 import softfloor as sf
 from softfloor import catalogue, formula
 from ulp import FORMATS, dtype_of, ulp_error
@@ -49,7 +50,7 @@ def evaluate(name: str, curve: str, x: np.ndarray, *parameters: np.ndarray | flo
     return function.parameter_derivative(x, curve.removesuffix("_derivative"), **keywords)
 
 
-# -------------------------------------------------------------------------------------------------------- half precision
+# ---- half precision
 def half_inputs(dtype: str) -> np.ndarray:
     """Every finite float16 or bfloat16."""
     x = np.arange(1 << 16, dtype=np.uint16).view(dtype_of(dtype))
@@ -93,7 +94,7 @@ def wrongly_rounded(name: str, curve: str, dtype: str) -> list[tuple[float, floa
     return [(float(x[i]), float(computed[i]), float(expected[i])) for i in np.flatnonzero(differs)]
 
 
-# --------------------------------------------------------------------------------------------------------------- float64
+# ---- float64
 def landmarks(name: str) -> list[float]:
     """Zeros, extrema and kinks of value and derivative, and where the left tail leaves the float64 range."""
     record = catalogue.ACTIVATIONS[name]
@@ -113,17 +114,25 @@ def landmarks(name: str) -> list[float]:
 
 
 def float64_inputs(name: str, count: int, seed: int) -> np.ndarray:
-    """Inputs that crowd the awkward places: uniform near 0 and far out, every exponent, and landmarks at all distances."""
+    """Inputs that crowd the awkward places: uniform near 0 and far out, all exponents, landmarks at all distances."""
     random = np.random.default_rng([seed, *name.encode()])
     quarter = count // 4
-    every_exponent = np.ldexp(random.uniform(1, 2, quarter), random.integers(-1074, 12, quarter)) * random.choice([-1, 1], quarter)
+    every_exponent = np.ldexp(random.uniform(1, 2, quarter), random.integers(-1074, 12, quarter)) * random.choice(
+        [-1, 1], quarter
+    )
     points = np.array(landmarks(name) or [1.0])
     near = random.choice(points, quarter)
     scale = np.maximum(np.abs(near), 2.0**-60)
     near = near + scale * random.choice([-1, 1], quarter) * 2.0 ** random.uniform(-53, 0, quarter)
     # Multiples of ln(2)/2, where the exponential changes its reduction.
-    steps = random.integers(-1500, 1500, quarter // 2) * (np.log(2) / 2) * (1 + random.integers(-40, 40, quarter // 2) * 2.0**-52)
-    uniform = random.uniform(-1, 1, count - 3 * quarter + quarter - quarter // 2) * random.choice([10.0, 45.0, 760.0], count - 3 * quarter + quarter - quarter // 2, p=[0.6, 0.3, 0.1])
+    steps = (
+        random.integers(-1500, 1500, quarter // 2)
+        * (np.log(2) / 2)
+        * (1 + random.integers(-40, 40, quarter // 2) * 2.0**-52)
+    )
+    uniform = random.uniform(-1, 1, count - 3 * quarter + quarter - quarter // 2) * random.choice(
+        [10.0, 45.0, 760.0], count - 3 * quarter + quarter - quarter // 2, p=[0.6, 0.3, 0.1]
+    )
     return np.concatenate([every_exponent, near, steps, uniform])
 
 
@@ -157,7 +166,9 @@ def mpfr_errors(name: str, curve: str, dtype: str, inputs: np.ndarray) -> np.nda
     )
 
 
-def sample(name: str, curve: str, dtype: str, count: int, seed: int = 0, processes: int | None = None) -> Iterator[Sample]:
+def sample(
+    name: str, curve: str, dtype: str, count: int, seed: int = 0, processes: int | None = None
+) -> Iterator[Sample]:
     """Samples against MPFR, in pieces as they are ready; merge them. ``processes=0`` stays in this process."""
     piece = 20_000
     tasks = [(name, curve, dtype, min(piece, count - start), seed + start) for start in range(0, count, piece)]

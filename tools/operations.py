@@ -1,6 +1,6 @@
 """Write the header that lists every operation of the catalogue for ``csrc/isa/kernels.cpp``; run by the build.
 
-    python tools/operations.py OUTPUT
+python tools/operations.py OUTPUT
 """
 
 import sys
@@ -26,7 +26,9 @@ def operations_header() -> str:
     for record in catalogue.RECORDS.values():
         if isinstance(record, Activation):
             elementwise.append(macro("ACTIVATION", record.name, record))
-            elementwise += [macro("PARAMETER_DERIVATIVE", record.name, record, name) for name in record.parameter_slopes]
+            elementwise += [
+                macro("PARAMETER_DERIVATIVE", record.name, record, name) for name in record.parameter_slopes
+            ]
         elif isinstance(record, Gate):
             elementwise.append(macro("GATE", record.name, catalogue.ACTIVATIONS[record.activation]))
         elif isinstance(record, Rows):

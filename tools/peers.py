@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import numpy as np
+
 import softfloor as sf
 from softfloor import catalogue, formula
 from ulp import ulp_errors
@@ -80,7 +81,8 @@ def jax() -> Evaluations:
         "gelu": lambda x: library.nn.gelu(x, approximate=False),
         "gelu_tanh": lambda x: library.nn.gelu(x, approximate=True),
     }
-    values = {f"{n}.value": lambda x, f=library.jit(f): np.asarray(f(x)) for n, f in functions.items()}
+    compiled = {n: library.jit(f) for n, f in functions.items()}
+    values = {f"{n}.value": lambda x, f=f: np.asarray(f(x)) for n, f in compiled.items()}
     slopes = {n: library.jit(library.vmap(library.grad(f))) for n, f in functions.items()}
     return values | {f"{n}.derivative": lambda x, f=f: np.asarray(f(x)) for n, f in slopes.items()}
 
@@ -94,7 +96,10 @@ def onnxruntime() -> Evaluations:
     def session(*nodes: onnx.NodeProto) -> Callable[[np.ndarray], np.ndarray]:
         kind = onnx.TensorProto.FLOAT
         graph = helper.make_graph(
-            nodes, "g", [helper.make_tensor_value_info("x", kind, [None])], [helper.make_tensor_value_info("y", kind, [None])]
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", kind, [None])],
+            [helper.make_tensor_value_info("y", kind, [None])],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
         running = library.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

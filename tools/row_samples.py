@@ -2,6 +2,7 @@
 
 import gmpy2
 import numpy as np
+
 import softfloor as sf
 from softfloor import catalogue, formula
 from ulp import FORMATS, dtype_of, ulp_error

@@ -2,8 +2,8 @@
 
     python tools/speed.py
 
-float32, 100,000 elements in cache, one thread, output allocated by the call as users do. Everything runs in one process,
-in turn, so that a noisy machine disturbs all alike; medians. Correctness is not compared here: see docs/accuracy.md.
+float32, 100,000 elements in cache, one thread, output allocated by the call as users do. Everything runs in one
+process, in turn, so that a noisy machine disturbs all alike; medians. For correctness see docs/accuracy.md.
 """
 
 import importlib
@@ -17,10 +17,11 @@ from statistics import median
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import numpy as np  # noqa: E402
-import peers  # noqa: E402
-import softfloor as sf  # noqa: E402
-from softfloor import catalogue  # noqa: E402
+import numpy as np
+
+import peers
+import softfloor as sf
+from softfloor import catalogue
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "speed.json"
 ELEMENTS, ROUNDS = 100_000, 41

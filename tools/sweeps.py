@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+
 import softfloor as sf
 from ulp import ulp_errors
 
@@ -98,10 +99,13 @@ def sweep_chunks(name: str, instruction_sets: tuple[str, ...], chunks: range) ->
     return found
 
 
-def sweep_float32(name: str, instruction_sets: tuple[str, ...], pieces: int = 64, processes: int | None = None) -> Sweep:
+def sweep_float32(
+    name: str, instruction_sets: tuple[str, ...], pieces: int = 64, processes: int | None = None
+) -> Sweep:
     """Value and derivative of a function without parameters over all 2^32 float32, on several instruction sets.
 
-    The first instruction set is measured; the others must return its bits. ``digests`` does not depend on ``processes``.
+    The first instruction set is measured; the others must return its bits. ``digests`` does not depend on
+    ``processes``.
     """
     total = Sweep()
     tasks = [(name, instruction_sets, range(i * CHUNKS // pieces, (i + 1) * CHUNKS // pieces)) for i in range(pieces)]

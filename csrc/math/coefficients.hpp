@@ -49,8 +49,8 @@ constexpr double tail_denominator[] = {
     0x1.710a897a68acap-3,
     0x1.db4663bf657c5p-6,
     0x1.21bec25b46e34p-9};
-// The same in 1 + t, 16 intervals per octave, as powers of the distance from the middle; the constant term in
-// two parts. Relative error 2^-58.9
+// The same in 1 + t, 16 intervals per octave, as powers of the distance from the middle; the
+// constant term in two parts. Relative error 2^-58.9
 constexpr int tail_table_bits = 4;
 constexpr int tail_table_rows = 85;
 constexpr int tail_table_columns = 11;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import softfloor as sf
 import sweeps
 from softfloor import catalogue

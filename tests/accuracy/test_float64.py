@@ -5,10 +5,11 @@ tools/accuracy.py tries 10^7 inputs per curve and keeps the worst in worst.json;
 
 import json
 
-import golden
-import mpfr_samples
 import numpy as np
 import pytest
+
+import golden
+import mpfr_samples
 from softfloor import catalogue
 
 WORST = json.loads(golden.FILE.with_name("worst.json").read_text())

@@ -1,8 +1,9 @@
 """The bits that every function returns are those in golden.json, on each instruction set that this machine has."""
 
-import golden
 import numpy as np
 import pytest
+
+import golden
 import softfloor as sf
 
 

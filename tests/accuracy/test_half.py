@@ -1,7 +1,8 @@
 """float16 and bfloat16 are correctly rounded for every input; parameters at their defaults."""
 
-import mpfr_samples
 import pytest
+
+import mpfr_samples
 from softfloor import catalogue
 
 CURVES = [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import row_samples
 from ulp import FORMATS
 
