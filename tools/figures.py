@@ -88,8 +88,8 @@ def performance_page(data: dict) -> str:
     return (
         "# Performance\n\nWritten by `python tools/speed.py && python tools/figures.py`; not to be edited.\n\n"
         f"ns per float32 element, {data['elements']:,} elements in cache, one thread, output allocated by the call, "
-        f"instruction set {data['instruction set']}; all libraries in one process, in turn; medians. The last column is "
-        f"the fastest other library's time over ours: below 1 it is faster than softfloor. Versions: {versions}.\n\n"
+        f"instruction set {data['instruction set']}; all libraries in one process, in turn; medians. The last column "
+        f"is the fastest other library's time over ours: below 1 it is faster than softfloor. Versions: {versions}.\n\n"
         + table(["curve", "softfloor", *labels[1:], "ratio"], rows)
     )
 
