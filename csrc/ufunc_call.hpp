@@ -104,6 +104,10 @@ inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords)
     Py_XSETREF(self->recover, Py_NewRef(recover));
     self->required = required;
     self->vectorcall = call_ufunc;
+#if PY_VERSION_HEX < 0x030C0000
+    // Later versions let Python subclasses inherit the flag; without it keywords would travel through a dict.
+    if (Py_TYPE(object)->tp_call == PyVectorcall_Call) Py_TYPE(object)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+#endif
     return 0;
 }
 

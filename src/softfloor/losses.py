@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .rows import RowFunction, _as_logits, _Layout
+from .layout import Layout, as_logits
+from .rows import RowFunction
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -154,7 +155,7 @@ class SoftmaxCrossEntropy(RowFunction):
         """
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
-    def _gradient(self, rows: Any, targets: Any, kind: str, layout: _Layout, scale: Any, out: Any) -> tuple[Any, Any]:
+    def _gradient(self, rows: Any, targets: Any, kind: str, layout: Layout, scale: Any, out: Any) -> tuple[Any, Any]:
         gufunc = self._gufuncs[f"{kind}value_and_grad"]
         if out is None:
             losses, gradient = gufunc(rows, targets, scale)
@@ -165,19 +166,19 @@ class SoftmaxCrossEntropy(RowFunction):
         losses, _ = gufunc(rows, targets, scale, out=(None, layout.rows(out)))
         return losses, out
 
-    def _prepare(self, z: Any, labels: Any, axis: int, reduction: str) -> tuple[Any, Any, str, _Layout]:
+    def _prepare(self, z: Any, labels: Any, axis: int, reduction: str) -> tuple[Any, Any, str, Layout]:
         """Rows of logits, labels as the kernels want them, the prefix of the kernels, and the layout."""
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
-        logits = _as_logits(self.name, "z", z)
+        logits = as_logits(self.name, "z", z)
         try:
-            layout = _Layout(logits.shape, operator.index(axis))
+            layout = Layout(logits.shape, operator.index(axis))
         except TypeError:
             raise TypeError(f"{self.name}: axis must be one integer; got {axis!r}") from None
         rows, targets = layout.rows(logits), np.asanyarray(labels)
         if targets.shape == logits.shape:
             if targets.dtype.kind not in "biu":
-                _as_logits(self.name, "labels", targets)
+                as_logits(self.name, "labels", targets)
             return rows, layout.rows(targets).astype(rows.dtype, copy=False), "probabilities_", layout
         if targets.shape != layout.outer_shape:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Functions along an axis: axis and mask handling around the gufuncs of the softmax family.
+"""Functions along an axis: the softmax family around its gufuncs.
 
 The softmax of an entry depends on its whole row. A row is what lies along ``axis``: one axis, several (a tuple), or the
 whole array (None). Masked entries (``where=False``) behave as logits of -inf; a row with nothing left gives zeros
@@ -10,85 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import _core, docstrings
-from .activation import check_dtype, check_requested_dtype
 from .catalogue import ROWS
-
-Axis = int | tuple[int, ...] | None
-
-
-class _Layout:
-    """Where the rows of an array lie: merges their axes into a last one, and puts a result back."""
-
-    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
-        self.shape = shape
-        try:
-            self.axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
-        except TypeError:
-            raise TypeError(f"axis must be an integer, a tuple of integers or None; got {axis!r}") from None
-        self.others = tuple(k for k in range(len(shape)) if k not in self.axes)
-        self.outer_shape = tuple(shape[k] for k in self.others)
-
-    def rows(self, array: Any) -> Any:
-        """The array with its rows along the last axis; a view where strides allow."""
-        if len(self.axes) == 1:
-            return np.moveaxis(array, self.axes[0], -1)
-        return array.transpose(self.others + self.axes).reshape(*self.outer_shape, -1)
-
-    def restore(self, rows: Any) -> Any:
-        """The inverse of `rows`."""
-        if len(self.axes) == 1:
-            return np.moveaxis(rows, -1, self.axes[0])
-        order = self.others + self.axes
-        array = rows.reshape([self.shape[k] for k in order])
-        return array.transpose(np.argsort(order))
-
-    def kept(self, reduced: Any) -> Any:
-        """A result per row, with axes of length 1 where the rows were."""
-        return np.expand_dims(reduced, self.axes)
-
-
-def _as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
-    """An operand as an array of floats, in ``dtype`` if asked for; integers become what `numpy.exp` makes of them."""
-    # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
-    array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
-    check_dtype(function, name, array)
-    if dtype is not None:
-        return array.astype(check_requested_dtype(function, dtype), copy=False)
-    return array.astype(np.result_type(array.dtype, np.float16)) if array.dtype.kind in "biu" else array
-
-
-def _as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
-    """A cotangent of the given shape; a Python number takes the dtype of ``like``, as it would beside any operand."""
-    array = (
-        np.asarray(value, like.dtype) if type(value) in (bool, int, float) else _as_logits(function, "cotangent", value)
-    )
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        raise ValueError(
-            f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}"
-        ) from None
-
-
-def _masked(logits: Any, where: Any) -> Any:
-    """The logits with -inf where the mask is false."""
-    mask = np.asanyarray(where)
-    if mask.dtype != bool:
-        raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
-    return np.where(mask, logits, logits.dtype.type(-np.inf))
-
-
-def _check_temperature(temperature: Any) -> float:
-    try:
-        value = float(temperature)
-    except (TypeError, ValueError):
-        raise TypeError(f"temperature must be one number; got {temperature!r}") from None
-    if not 0 < value < np.inf:
-        raise ValueError(f"temperature must be positive and finite; got {temperature}")
-    return value
+from .layout import Axis, Layout, as_cotangent, as_logits, check_temperature, masked
 
 
 class RowFunction:
@@ -112,7 +37,7 @@ class RowFunction:
 
         return get, (self.name,)
 
-    def _along_rows(self, variant: str, layout: _Layout, operands: tuple[Any, ...], out: Any) -> Any:
+    def _along_rows(self, variant: str, layout: Layout, operands: tuple[Any, ...], out: Any) -> Any:
         """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
         gufunc = self._gufuncs[variant]
         result_is_row = str(gufunc.signature).endswith("->(n)")
@@ -194,11 +119,11 @@ class Softmax(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = _as_logits(self.name, "z", z, dtype)
+        logits = as_logits(self.name, "z", z, dtype)
         if where is not None:
-            logits = _masked(logits, where)
-        layout = _Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
+            logits = masked(logits, where)
+        layout = Layout(logits.shape, axis)
+        return self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
 
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``p * (cotangent - sum(cotangent * p)) / temperature``.
@@ -224,10 +149,10 @@ class Softmax(RowFunction):
         >>> sf.softmax.vjp(p, [0.0, 0.0, 1.0]).round(4).tolist()
         [-0.0599, -0.1628, 0.2227]
         """
-        output = _as_logits(self.name, "p", p)
-        upstream = _as_cotangent(self.name, cotangent, output, output.shape)
-        layout = _Layout(output.shape, axis)
-        operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
+        output = as_logits(self.name, "p", p)
+        upstream = as_cotangent(self.name, cotangent, output, output.shape)
+        layout = Layout(output.shape, axis)
+        operands = (layout.rows(output), layout.rows(upstream), check_temperature(temperature))
         return self._along_rows("vjp", layout, operands, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
@@ -259,7 +184,7 @@ class Softmax(RowFunction):
         # 1 - p_i as the sum of the others, which does not cancel where p_i is near 1.
         others = np.where(diagonal[:, None] == diagonal, p.dtype.type(0), p[..., None, :])
         jacobian[..., diagonal, diagonal] = p * others.sum(axis=-1, dtype=np.float64).astype(p.dtype)
-        return jacobian / p.dtype.type(_check_temperature(temperature))
+        return jacobian / p.dtype.type(check_temperature(temperature))
 
 
 class LogSoftmax(RowFunction):
@@ -317,11 +242,11 @@ class LogSoftmax(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = _as_logits(self.name, "z", z, dtype)
+        logits = as_logits(self.name, "z", z, dtype)
         if where is not None:
-            logits = _masked(logits, where)
-        layout = _Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
+            logits = masked(logits, where)
+        layout = Layout(logits.shape, axis)
+        return self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
 
     def vjp(self, q: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``(cotangent - exp(q) * sum(cotangent)) / temperature``.
@@ -346,10 +271,10 @@ class LogSoftmax(RowFunction):
         >>> sf.log_softmax.vjp(sf.log_softmax([0.0, 0.0]), [1.0, 0.0]).tolist()
         [0.5, -0.5]
         """
-        output = _as_logits(self.name, "q", q)
-        upstream = _as_cotangent(self.name, cotangent, output, output.shape)
-        layout = _Layout(output.shape, axis)
-        operands = (layout.rows(output), layout.rows(upstream), _check_temperature(temperature))
+        output = as_logits(self.name, "q", q)
+        upstream = as_cotangent(self.name, cotangent, output, output.shape)
+        layout = Layout(output.shape, axis)
+        operands = (layout.rows(output), layout.rows(upstream), check_temperature(temperature))
         return self._along_rows("vjp", layout, operands, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
@@ -373,7 +298,7 @@ class LogSoftmax(RowFunction):
         """
         p = np.moveaxis(np.asarray(softmax(z, axis, temperature=temperature)), axis, -1)
         identity = np.eye(p.shape[-1], dtype=p.dtype)
-        return (identity - p[..., None, :]) / p.dtype.type(_check_temperature(temperature))
+        return (identity - p[..., None, :]) / p.dtype.type(check_temperature(temperature))
 
 
 class Logsumexp(RowFunction):
@@ -434,11 +359,11 @@ class Logsumexp(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = _as_logits(self.name, "z", z, dtype)
+        logits = as_logits(self.name, "z", z, dtype)
         if where is not None:
-            logits = _masked(logits, where)
-        layout = _Layout(logits.shape, axis)
-        result = self._along_rows("value", layout, (layout.rows(logits), _check_temperature(temperature)), out)
+            logits = masked(logits, where)
+        layout = Layout(logits.shape, axis)
+        result = self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
         return layout.kept(result) if keepdims else result
 
     def vjp(self, z: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
@@ -464,10 +389,10 @@ class Logsumexp(RowFunction):
         >>> sf.logsumexp.vjp([0.0, 0.0], 3.0).tolist()
         [1.5, 1.5]
         """
-        logits = _as_logits(self.name, "z", z)
-        layout = _Layout(logits.shape, axis)
-        upstream = _as_cotangent(self.name, cotangent, logits, layout.outer_shape)
-        operands = (layout.rows(logits), _check_temperature(temperature), upstream)
+        logits = as_logits(self.name, "z", z)
+        layout = Layout(logits.shape, axis)
+        upstream = as_cotangent(self.name, cotangent, logits, layout.outer_shape)
+        operands = (layout.rows(logits), check_temperature(temperature), upstream)
         return self._along_rows("vjp", layout, operands, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:

@@ -1,0 +1,90 @@
+"""Operands of the functions along an axis: where rows lie, what is masked, which dtype they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from .activation import check_dtype, check_requested_dtype
+
+Axis = int | tuple[int, ...] | None
+
+
+class Layout:
+    """Where the rows of an array lie: merges their axes into a last one, and puts a result back."""
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
+        self.shape = shape
+        try:
+            self.axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
+        except TypeError:
+            raise TypeError(f"axis must be an integer, a tuple of integers or None; got {axis!r}") from None
+        #: Rows lie along the last axis already: nothing to move, by far the most frequent case.
+        self.in_place = self.axes == (len(shape) - 1,)
+        self.others = tuple(k for k in range(len(shape)) if k not in self.axes)
+        self.outer_shape = tuple(shape[k] for k in self.others)
+
+    def rows(self, array: Any) -> Any:
+        """The array with its rows along the last axis; a view where strides allow."""
+        if self.in_place:
+            return array
+        if len(self.axes) == 1:
+            return np.moveaxis(array, self.axes[0], -1)
+        return array.transpose(self.others + self.axes).reshape(*self.outer_shape, -1)
+
+    def restore(self, rows: Any) -> Any:
+        """The inverse of `rows`."""
+        if self.in_place:
+            return rows
+        if len(self.axes) == 1:
+            return np.moveaxis(rows, -1, self.axes[0])
+        order = self.others + self.axes
+        array = rows.reshape([self.shape[k] for k in order])
+        return array.transpose(np.argsort(order))
+
+    def kept(self, reduced: Any) -> Any:
+        """A result per row, with axes of length 1 where the rows were."""
+        return np.expand_dims(reduced, self.axes)
+
+
+def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
+    """An operand as an array of floats, in ``dtype`` if asked for; integers become what `numpy.exp` makes of them."""
+    # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
+    array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
+    check_dtype(function, name, array)
+    if dtype is not None:
+        return array.astype(check_requested_dtype(function, dtype), copy=False)
+    return array.astype(np.result_type(array.dtype, np.float16)) if array.dtype.kind in "biu" else array
+
+
+def as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
+    """A cotangent of the given shape; a Python number takes the dtype of ``like``, as it would beside any operand."""
+    array = (
+        np.asarray(value, like.dtype) if type(value) in (bool, int, float) else as_logits(function, "cotangent", value)
+    )
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}"
+        ) from None
+
+
+def masked(logits: Any, where: Any) -> Any:
+    """The logits with -inf where the mask is false."""
+    mask = np.asanyarray(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
+    return np.where(mask, logits, logits.dtype.type(-np.inf))
+
+
+def check_temperature(temperature: Any) -> float:
+    try:
+        value = float(temperature)
+    except (TypeError, ValueError):
+        raise TypeError(f"temperature must be one number; got {temperature!r}") from None
+    if not 0 < value < np.inf:
+        raise ValueError(f"temperature must be positive and finite; got {temperature}")
+    return value
