@@ -105,8 +105,10 @@ template <class Variant, class T> void run(const void* const* in, void* const* o
 template <class Op, double parameter> struct AtDefault {
     template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
 };
+// Bit by bit: comparing numbers would raise a floating-point flag for a signalling NaN.
 template <class T, double parameter> bool is_default(const void* value) {
-    return head(Format<T>::load(*static_cast<const T*>(value))) == parameter;
+    const T fixed = Format<T>::store(parameter);
+    return !__builtin_memcmp(value, &fixed, sizeof(T));
 }
 
 #define ALL_DTYPES(...) {run<__VA_ARGS__, Float16>, run<__VA_ARGS__, Bfloat16>, run<__VA_ARGS__, float>, run<__VA_ARGS__, double>}

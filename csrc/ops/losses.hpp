@@ -18,12 +18,19 @@ template <class T> SOFTFLOOR_INLINE typename Row<T>::N class_loss(Row<T>& row, i
 template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& row, const T* labels) {
     using N = typename Row<T>::N;
     N log_of_total = row.log_of_total();
-    return sum_of<N>(row.n, [&](size_t i) {
+    // A class of probability 0 costs nothing, even where its logit is -inf; any other class costs inf there, which is
+    // counted apart because an error-free sum cannot hold it.
+    auto impossible = [&](size_t i) {
+        bool unbounded = (head(log_of_total) == infinity) | (head(row.depth(Row<T>::number(row.x[i]))) == infinity);
+        return unbounded & (Row<T>::number(labels[i]) != 0);
+    };
+    N loss = sum_of<N>(row.n, [&](size_t i) {
         N weight = Format<T>::load(labels[i]), surprise = row.depth(Row<T>::number(row.x[i])) + log_of_total;
-        surprise = select(head(surprise) != head(surprise) && head(log_of_total) == head(log_of_total), N(infinity), surprise);
-        // A class of probability 0 costs nothing, even where its logit is -inf.
-        return select(head(weight) == 0, N(0.0), keep_infinity(weight * error_free(surprise), surprise));
+        return select((head(weight) == 0) | impossible(i), N(0.0), weight * surprise);
     });
+    double count = sum_of<double>(row.n, [&](size_t i) { return impossible(i) ? 1.0 : 0.0; });
+    bool number = head(loss) == head(loss) && head(log_of_total) == head(log_of_total);
+    return !number ? N(loss + log_of_total) : count > 0 ? N(infinity) : loss;
 }
 
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
@@ -55,10 +62,11 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         auto* terms = terms_of(gradient, scratch);
         row.sum_others_into(terms);
         N log_of_total = row.log_of_total(), inverse_total = row.inverse_total(), each = inverse_total * scale;
-        for_each(n, [&](size_t i) { gradient[i] = Format<T>::store(scaled_term(terms[i], each)); });
+        N each_stored = times_power_of_two(each, power_of_two(-row.stored_power));
+        for_each(n, [&](size_t i) { gradient[i] = Format<T>::store(scaled_term(terms[i], each_stored)); });
         // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
         N rest = label_logit == row.maximum ? row.others + N(row.ties - 1.0) : row.others - label_term + N(row.ties);
-        gradient[label] = Format<T>::store(-(rest * each));
+        gradient[label] = Format<T>::store(row.empty() ? N(0.0) : -(rest * each));
         bool unbounded = (head(label_depth) == infinity) | (head(log_of_total) == infinity);
         N loss = unbounded && head(row.others) == head(row.others) ? N(infinity) : label_depth + log_of_total;
         *static_cast<T*>(out[0]) = Format<T>::store(loss);
@@ -75,10 +83,12 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
         N loss = probability_loss(row, labels);
         N each = row.inverse_total() * sum_of<N>(n, [&](size_t i) { return Format<T>::load(labels[i]); });
         T* gradient = static_cast<T*>(out[1]);
+        bool empty = row.empty();
         // The term is computed again in full precision: softmax and label may cancel.
         for_each(n, [&](size_t i) {
             N probability = Row<T>::exponential(row.depth(Row<T>::number(row.x[i]))) * each;
-            gradient[i] = Format<T>::store((probability - Format<T>::load(labels[i])) * scale);
+            N difference = (probability - Format<T>::load(labels[i])) * scale;
+            gradient[i] = Format<T>::store(select(empty, N(0.0), difference));
         });
         *static_cast<T*>(out[0]) = Format<T>::store(loss);
     }

@@ -105,6 +105,13 @@ template <class T> struct Row {
         auto e = exponential_of_minus(t);
         return apply(Scaled<N>{e.mantissa, e.power});
     }
+    // The same times 2^stored_power: no term that can matter is subnormal while it waits in a float32 or float64.
+    SOFTFLOOR_INLINE static N stored_exponential(N t) {
+        auto e = exponential_of_minus(t);
+        if constexpr (sizeof(T) == 8) return apply(Scaled<N>{e.mantissa, {e.power.exponent + stored_power}});
+        else return e.value * power_of_two(stored_power);
+    }
+    static constexpr double stored_power = sizeof(T) == 8 ? 512 : 64;
 
     Row(const T* row, size_t count, double temperature)
         : x(row), n(count), inverse_temperature(temperature == 1.0 ? N(1.0) : reciprocal(N(temperature))) {
@@ -120,13 +127,13 @@ template <class T> struct Row {
             return select(value == maximum, N(0.0), exponential(depth(value)));
         });
     }
-    // The same, and every term goes into terms, which may be the row itself.
+    // The same, and every term times 2^stored_power goes into terms, which may be the row itself.
     template <class Term> void sum_others_into(Term* terms) {
         others = sum_of<N>(n, [&](size_t i) {
             double value = number(x[i]);
-            N term = exponential(depth(value));
+            N term = stored_exponential(depth(value));
             terms[i] = Term(scalar(term));
-            return select(value == maximum, N(0.0), term);
+            return select(value == maximum, N(0.0), times_power_of_two(term, power_of_two(-stored_power)));
         });
     }
 
@@ -148,7 +155,7 @@ template <class T> SOFTFLOOR_INLINE auto* terms_of(T* out, void* scratch) {
 template <class T, class N> SOFTFLOOR_INLINE void write_softmax(Row<T>& row, T* out, void* scratch, N factor) {
     auto* terms = terms_of(out, scratch);
     row.sum_others_into(terms);
-    N each = row.inverse_total() * factor;
+    N each = times_power_of_two(row.inverse_total() * factor, power_of_two(-row.stored_power));
     for_each(row.n, [&](size_t i) { out[i] = Format<T>::store(scaled_term(terms[i], each)); });
 }
 
@@ -164,12 +171,12 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
         Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
         row.sum_others();
         auto log_of_total = row.log_of_total();
-        bool unbounded = head(log_of_total) == infinity;
+        bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
             auto t = row.depth(Row<T>::number(row.x[i]));
-            bool nothing = unbounded | (head(t) == infinity);
-            result[i] = Format<T>::store(select(nothing, decltype(t)(-infinity), -(t + log_of_total)));
+            bool nothing = unbounded | ((head(t) == infinity) & number);
+            result[i] = Format<T>::store(select(nothing, decltype(t)(-infinity), decltype(t)(0.0) - (t + log_of_total)));
         });
     }
 };
@@ -180,7 +187,8 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
         row.sum_others();
         bool bounded = __builtin_fabs(row.maximum) != infinity;
-        N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total() : N(row.maximum) + N(0.0) * row.others;
+        N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total()
+                          : N(row.maximum + 0.0 * head(row.others));  // NaN in the row stays NaN
         *static_cast<T*>(out[0]) = Format<T>::store(total);
     }
 };
@@ -207,16 +215,21 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
     }
 };
 
-struct LogSoftmaxVjp {  // (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T
+// (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not masked;
+// a masked one (q = -inf) depends on nothing and nothing on it.
+struct LogSoftmaxVjp {
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Row<T>::N;
         const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        N total = sum_of<N>(n, [&](size_t i) { return Format<T>::load(c[i]); });
+        N total = sum_of<N>(n, [&](size_t i) {
+            return select(Row<T>::number(q[i]) == -infinity, N(0.0), Format<T>::load(c[i]));
+        });
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
             N slope = Format<T>::load(c[i]) - Row<T>::exponential(-Format<T>::load(q[i])) * total;
-            result[i] = Format<T>::store(slope * inverse_temperature);
+            bool masked = Row<T>::number(q[i]) == -infinity;
+            result[i] = Format<T>::store(select(masked, N(0.0), slope * inverse_temperature));
         });
     }
 };
