@@ -4,7 +4,8 @@
     python tools/accuracy.py             render docs/accuracy.md from docs/accuracy.json
     python tools/accuracy.py --check     fail if the page is not what the data gives, or the data describe other bits
 
-float64 takes 10^7 inputs per curve by default (--count), about an hour on two cores; float32 takes all 2^32.
+float64 takes 10^7 inputs per curve by default (--count), about an hour on two cores; float32 takes all 2^32. --only
+measures one function again. Each result carries the digest of the bits that it was measured on (tools/golden.py).
 """
 
 import argparse
@@ -31,39 +32,40 @@ DATA, PAGE, WORST = (
 )
 
 
-def measure_float32(count: int) -> dict:
+def measure_float32(names: list[str], count: int) -> dict:
     del count
-    sets = [name for name in sf.cpu.available() if name in ("v4", "v3", "generic")] or list(sf.cpu.available())
+    sets = [name for name in sf.cpu.available() if name != "x86_64"] or list(sf.cpu.available())
     result = {}
-    for name, record in catalogue.ACTIVATIONS.items():
-        if record.parameters:
+    for name in names:
+        if catalogue.ACTIVATIONS[name].parameters:
             continue
         sweep = sweeps.sweep_float32(name, tuple(sets))
         for curve, worst in sweep.worst.items():
             digest = sweep.digests[curve].hex()[:16]
-            result[f"{name}.{curve}"] = {"error": worst.error, "x": worst.x.hex(), "count": 2**32, "bits": digest}
-        print(name, {curve: worst.error for curve, worst in sweep.worst.items()}, flush=True)
+            key = f"{name}.{curve}.float32"
+            result[key] = {"error": worst.error, "x": worst.x.hex(), "count": 2**32, "all bits": digest}
+            print(key, result[key], flush=True)
     return result
 
 
-def measure_half(count: int) -> dict:
+def measure_half(names: list[str], count: int) -> dict:
     del count
     result = {}
-    for name, record in catalogue.ACTIVATIONS.items():
+    for name in names:
+        record = catalogue.ACTIVATIONS[name]
         for curve in ("value", "derivative") if record.parameters else mpfr_samples.curves(record):
             for dtype in ("float16", "bfloat16"):
                 wrong = mpfr_samples.wrongly_rounded(name, curve, dtype)
-                result[f"{name}.{curve}.{dtype}"] = {
-                    "wrong": len(wrong),
-                    "count": int(mpfr_samples.half_inputs(dtype).size),
-                }
+                inputs = int(mpfr_samples.half_inputs(dtype).size)
+                result[f"{name}.{curve}.{dtype}"] = {"wrong": len(wrong), "count": inputs}
         print(name, flush=True)
     return result
 
 
-def measure_float64(count: int) -> dict:
-    result, remembered = {}, {}
-    for name, record in catalogue.ACTIVATIONS.items():
+def measure_float64(names: list[str], count: int) -> dict:
+    result, remembered = {}, json.loads(WORST.read_text()) if WORST.exists() else {}
+    for name in names:
+        record = catalogue.ACTIVATIONS[name]
         for dtype in ("float32", "float64") if record.parameters else ("float64",):
             for curve in mpfr_samples.curves(record):
                 total = mpfr_samples.Sample()
@@ -78,35 +80,68 @@ def measure_float64(count: int) -> dict:
     return result
 
 
+def measure_rows(names: list[str], count: int) -> dict:
+    del names, count
+    return row_samples.measure()
+
+
+def measure_peers(names: list[str], count: int) -> dict:
+    del names, count
+    return peers.measure()
+
+
 PARTS = {
     "float32": measure_float32,
     "half": measure_half,
     "float64": measure_float64,
-    "rows": row_samples.measure,
-    "peers": peers.measure,
+    "rows": measure_rows,
+    "peers": measure_peers,
 }
 
 
-def described_bits() -> str:
-    return golden.digest(np.frombuffer(golden.FILE.read_bytes(), np.uint8))
+def bits_of(key: str) -> str:
+    """The digest of what a result describes: a curve in a dtype, a row function, or (peers) all float32 curves."""
+    digests = json.loads(golden.FILE.read_text())
+    if key in digests:
+        return digests[key]
+    name, _, dtype = key.partition(".")
+    if key in ("softfloor", *peers.PEERS):
+        kept = [k for k in sorted(digests) if k.endswith(".float32")]
+    else:
+        kept = [k for k in sorted(digests) if k.startswith(f"{name}.{dtype.partition('.')[0]}.")]
+    return golden.digest(np.frombuffer(" ".join(digests[k] for k in kept).encode(), np.uint8))
+
+
+def stale_results(data: dict) -> list[str]:
+    """Results that describe other bits than today's, and functions that a part does not know."""
+    stale = [f"{part} {key}" for part in data for key, r in data[part].items() if r["bits"] != bits_of(key)]
+    for name, record in catalogue.ACTIVATIONS.items():
+        for part in ("half", "float64") if record.parameters else ("float32", "half", "float64"):
+            if not any(key.startswith(f"{name}.") for key in data.get(part, {})):
+                stale.append(f"{part} {name}")
+    return stale + [part for part in PARTS if part not in data]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--only", choices=list(catalogue.ACTIVATIONS), help="measure one function")
     parser.add_argument("--count", type=int, default=10**7, help="inputs per float64 curve (default: %(default)s)")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(unknown)}; parts: {', '.join(PARTS)}")
     data = json.loads(DATA.read_text()) if DATA.exists() else {}
     if arguments.check:
-        stale = [part for part in PARTS if part not in data or data[part]["bits"] != described_bits()]
-        if stale:
-            sys.exit(f"docs/accuracy.json does not describe today's bits: python tools/accuracy.py {' '.join(stale)}")
+        if stale := stale_results(data):
+            sys.exit(f"docs/accuracy.json does not describe today's bits; measure again: {', '.join(stale)}")
         if PAGE.read_text() != accuracy_page.render(data):
             sys.exit("docs/accuracy.md is stale: python tools/accuracy.py")
         return
+    names = [arguments.only] if arguments.only else list(catalogue.ACTIVATIONS)
     for part in arguments.parts:
-        data[part] = {"bits": described_bits(), "results": PARTS[part](arguments.count)}
+        results = PARTS[part](names, arguments.count)
+        data.setdefault(part, {}).update({key: {**r, "bits": bits_of(key)} for key, r in results.items()})
         DATA.write_text(json.dumps(data, indent=1) + "\n")
     PAGE.write_text(accuracy_page.render(data))
 

@@ -95,4 +95,4 @@ SECTIONS = {"float32": float32, "half": half, "float64": float64, "rows": rows, 
 
 
 def render(data: dict) -> str:
-    return HEAD + "".join(section(data[name]["results"]) for name, section in SECTIONS.items() if name in data)
+    return HEAD + "".join(section(data[name]) for name, section in SECTIONS.items() if name in data)

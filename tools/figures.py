@@ -57,7 +57,7 @@ def bars(values: dict[str, dict[str, float]], curves: list[str], label: str, tit
 
 
 def accuracy_figure(data: dict) -> str:
-    results = data["peers"]["results"]
+    results = data["peers"]
     curves = [f"{n}.{c}" for n in ("sigmoid", "tanh", "silu", "gelu", "gelu_tanh") for c in ("value", "derivative")]
     errors = {
         label: {curve: max(cell["error"], 0.3) for curve, cell in result["curves"].items()}
