@@ -175,11 +175,13 @@ SOFTFLOOR_INLINE Pair apply(Scaled<Pair> x) {
     return {x.mantissa.hi * factor * factor * last, x.mantissa.lo * factor * factor * last};
 }
 
-// factor * x * 2^power for a factor below 2 whose product with the largest x would overflow before the power shrinks it.
-SOFTFLOOR_INLINE Scaled<double> without_overflow(double x, double factor, Power<double> power) { return {x * factor, power}; }
-SOFTFLOOR_INLINE Scaled<Pair> without_overflow(Pair x, Pair factor, Power<Pair> power) {
+// x factor 2^power, for a factor below 2 and any x: the largest must not overflow before the power shrinks the product,
+// the smallest not lose its digits before it is multiplied again.
+SOFTFLOOR_INLINE Scaled<double> scaled_product(double x, double factor, Power<double> power) { return {x * factor, power}; }
+SOFTFLOOR_INLINE Scaled<Pair> scaled_product(Pair x, Pair factor, Power<Pair> power) {
     bool large = __builtin_fabs(x.hi) > 1;
-    return {x * times_power_of_two(factor, large ? 0.5 : 1.0), {large ? power.exponent + 1.0 : power.exponent}};
+    Pair middling = times_power_of_two(x, large ? 0x1p-300 : 0x1p300);
+    return {middling * factor, {power.exponent + (large ? 300.0 : -300.0)}};
 }
 
 // x^2 factor 2^power, where x^2 alone may overflow.

@@ -50,9 +50,11 @@ struct Silu {
         bool negative = head(z) < 0;
         N t = absolute(z);
         auto [e, r] = logistic(t);
-        Scaled<N> tail = without_overflow(bounded, e.mantissa * r, e.power);
-        Scaled<N> value = select(negative, tail, Scaled<N>{keep_infinity(error_free(x) * r, x)});
+        Power<N> one;
+        Scaled<N> value = select(negative, scaled_product(bounded, e.mantissa * r, e.power),
+                                 scaled_product(error_free(x), r, one));
         value.mantissa = with_sign(absolute(value.mantissa), x);
+        value = select(negative, value, Scaled<N>{keep_infinity(value.mantissa, x), value.power});
 
         N limited = at_most(t, exponential_limit<N>), square_of_r = square(r), one_plus_e = N(1.0) + e.value;
         Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - limited) * square_of_r), e.power},

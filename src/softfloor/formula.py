@@ -96,23 +96,27 @@ def sympy() -> Namespace:
 
 def numpy() -> Namespace:
     """NumPy arrays: what a careful user would write without softfloor, overflow warnings and rounding included."""
+    import math
+
     import numpy as library
 
     def erfc(x: Any) -> Any:
         try:
             from scipy.special import erfc as vectorised
         except ImportError:
-            import math
-
             vectorised = library.vectorize(math.erfc)
         return vectorised(x)
 
     def sigmoid(x: Any) -> Any:
         return 1 / (1 + library.exp(-x))
 
-    names = ("exp", "log", "sqrt", "tanh", "cosh")
+    def sqrt(x: Any) -> Any:
+        # Of a constant a Python float, beside which float32 stays float32; np.sqrt(2) would make float64 of it.
+        return math.sqrt(x) if isinstance(x, (int, float)) else library.sqrt(x)
+
+    names = ("exp", "log", "tanh", "cosh")
     verbs = {name: getattr(library, name) for name in names}
-    namespace = _Scalars(**verbs, erfc=erfc, pi=library.pi, decimal=float)
+    namespace = _Scalars(**verbs, sqrt=sqrt, erfc=erfc, pi=library.pi, decimal=float)
     namespace.sigmoid, namespace.where = sigmoid, library.where  # type: ignore[method-assign, assignment]
     return namespace  # type: ignore[return-value]
 
