@@ -12,8 +12,8 @@ struct RowLoop {
     int index;
     Dtype dtype;
     int inputs, outputs;
-    size_t sizes[maximum_operands];     // of an item, per operand
-    bool is_row[maximum_operands];      // the operand has the core dimension
+    size_t sizes[maximum_operands];  // of an item, per operand
+    bool is_row[maximum_operands];   // the operand has the core dimension
 };
 
 // False if there was no memory; the rows from there on are untouched.
@@ -27,7 +27,8 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     char* own_row[maximum_operands] = {};
     for (int k = 0; k < count; ++k) {
         if (!loop.is_row[k]) continue;
-        if (*core_step != ptrdiff_t(loop.sizes[k])) own_row[k] = reinterpret_cast<char*>(memory.get() + size_t(k + 1) * n);
+        if (*core_step != ptrdiff_t(loop.sizes[k]))
+            own_row[k] = reinterpret_cast<char*>(memory.get() + size_t(k + 1) * n);
         ++core_step;
     }
     for (size_t row = begin; row < end; ++row) {
@@ -39,14 +40,16 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
             char* place = own_row[k] ? own_row[k] : start;
             if (k >= loop.inputs) out[k - loop.inputs] = place;
             else in[k] = place;
-            if (own_row[k] && k < loop.inputs) copy_strided(loop.sizes[k], place, ptrdiff_t(loop.sizes[k]), start, *core_step, n);
+            if (own_row[k] && k < loop.inputs)
+                copy_strided(loop.sizes[k], place, ptrdiff_t(loop.sizes[k]), start, *core_step, n);
             core_step += loop.is_row[k];
         }
         kernel(in, out, n, memory.get());
         core_step = steps + count;
         for (int k = 0; k < count; ++k) {
             if (own_row[k] && k >= loop.inputs)
-                copy_strided(loop.sizes[k], args[k] + ptrdiff_t(row) * steps[k], *core_step, own_row[k], ptrdiff_t(loop.sizes[k]), n);
+                copy_strided(loop.sizes[k], args[k] + ptrdiff_t(row) * steps[k], *core_step, own_row[k],
+                             ptrdiff_t(loop.sizes[k]), n);
             core_step += loop.is_row[k];
         }
     }

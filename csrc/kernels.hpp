@@ -6,8 +6,8 @@ namespace softfloor {
 
 enum Dtype { float16, bfloat16, float32, float64, dtype_count };
 
-// Elementwise: every operand has the function's dtype; parameters are the last inputs. Where there are any, a second set
-// of kernels has them fixed at their defaults and takes the other inputs only.
+// Elementwise: every operand has the function's dtype; parameters are the last inputs. Where there are any, a second
+// set of kernels has them fixed at their defaults and takes the other inputs only.
 using Kernel = void (*)(const void* const* in, void* const* out, size_t n);
 using IsDefault = bool (*)(const void* parameter);
 struct ElementwiseEntry {

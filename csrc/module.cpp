@@ -136,7 +136,9 @@ PyObject* make(PyObject*, PyObject* args) {
     const char *function, *variant, *name, *doc;
     if (!PyArg_ParseTuple(args, "ssss", &function, &variant, &name, &doc)) return nullptr;
     const KernelTable& table = current_table();
-    auto is_it = [&](const auto& entry) { return !std::strcmp(entry.name, function) && !std::strcmp(entry.variant, variant); };
+    auto is_it = [&](const auto& entry) {
+        return !std::strcmp(entry.name, function) && !std::strcmp(entry.variant, variant);
+    };
     for (int i = 0; i < table.elementwise_count; ++i)
         if (is_it(table.elementwise[i])) return make_elementwise(i, name, doc);
     for (int i = 0; i < table.row_count; ++i)
@@ -217,8 +219,15 @@ PyModuleDef_Slot slots[] = {
     {0, nullptr},
 };
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "softfloor._core", "Compiled kernels behind NumPy ufuncs.", 0, methods, slots,
-                          nullptr, nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "softfloor._core",
+                          "Compiled kernels behind NumPy ufuncs.",
+                          0,
+                          methods,
+                          slots,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 }  // namespace
 

@@ -16,10 +16,21 @@ class FloatingPointEnvironment {
     static void set(unsigned state) { _mm_setcsr(state); }
     static constexpr unsigned standard = 0x1f80;
 #elif defined(__aarch64__)
-    static unsigned long get_control() { unsigned long x; asm volatile("mrs %0, fpcr" : "=r"(x)); return x; }
-    static unsigned long get_status() { unsigned long x; asm volatile("mrs %0, fpsr" : "=r"(x)); return x; }
+    static unsigned long get_control() {
+        unsigned long x;
+        asm volatile("mrs %0, fpcr" : "=r"(x));
+        return x;
+    }
+    static unsigned long get_status() {
+        unsigned long x;
+        asm volatile("mrs %0, fpsr" : "=r"(x));
+        return x;
+    }
     unsigned long saved = get_control(), status = get_status();
-    void set(unsigned long state) { asm volatile("msr fpcr, %0" : : "r"(state)); asm volatile("msr fpsr, %0" : : "r"(status)); }
+    void set(unsigned long state) {
+        asm volatile("msr fpcr, %0" : : "r"(state));
+        asm volatile("msr fpsr, %0" : : "r"(status));
+    }
     static constexpr unsigned long standard = 0;
 #else
 #error "softfloor needs to know how this processor keeps its rounding mode and exception flags"

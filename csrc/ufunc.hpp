@@ -70,7 +70,8 @@ inline bool entangled(const char* a, ptrdiff_t a_step, const char* b, ptrdiff_t 
     return a_low < b_high && b_low < a_high;
 }
 
-inline void elementwise_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end, size_t block_size) {
+inline void elementwise_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end,
+                              size_t block_size) {
     int count = all.inputs + all.outputs;
     BlockedOperand operands[maximum_operands];
     bool contiguous = true;
@@ -123,11 +124,11 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     size_t block_size = block;
     for (int k = operands.inputs; k < operands.inputs + operands.outputs; ++k)
         for (int j = 0; j < k; ++j)
-            if (n > 1 && entangled(operands.memory[k], operands.steps[k], operands.memory[j], operands.steps[j], n, size))
+            if (n > 1 &&
+                entangled(operands.memory[k], operands.steps[k], operands.memory[j], operands.steps[j], n, size))
                 block_size = 1;
-    parallel_for(n, block, block_size == block && n >= parallel_elements, [&](size_t begin, size_t end) {
-        elementwise_range(kernel, operands, size, begin, end, block_size);
-    });
+    parallel_for(n, block, block_size == block && n >= parallel_elements,
+                 [&](size_t begin, size_t end) { elementwise_range(kernel, operands, size, begin, end, block_size); });
 }
 
 }  // namespace softfloor

@@ -8,8 +8,7 @@
 namespace softfloor {
 
 struct UfuncCall {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* ufunc;
     PyObject* parameters;  // names, a tuple of interned str
     PyObject* defaults;    // their default values
@@ -79,8 +78,9 @@ inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t fl
         }
         if (kept && (rest = PyTuple_New(kept)))
             for (Py_ssize_t i = 0; i < kept; ++i) PyTuple_SET_ITEM(rest, i, Py_NewRef(kept_names[i]));
-        result = kept && !rest ? nullptr
-                               : PyObject_Vectorcall(self->ufunc, all, size_t(positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, rest);
+        result = kept && !rest
+                     ? nullptr
+                     : PyObject_Vectorcall(self->ufunc, all, size_t(positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, rest);
         Py_XDECREF(rest);
     }
     return result ? result : recover_from_error(self, args, count, keywords);
@@ -91,8 +91,8 @@ inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords)
     static const char* names[] = {"ufunc", "required", "parameters", "defaults", "recover", nullptr};
     PyObject *ufunc, *parameters, *defaults, *recover;
     Py_ssize_t required;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O", const_cast<char**>(names), &ufunc, &required, &PyTuple_Type,
-                                     &parameters, &PyTuple_Type, &defaults, &recover))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O", const_cast<char**>(names), &ufunc, &required,
+                                     &PyTuple_Type, &parameters, &PyTuple_Type, &defaults, &recover))
         return -1;
     if (PyTuple_GET_SIZE(parameters) != PyTuple_GET_SIZE(defaults)) {
         PyErr_SetString(PyExc_ValueError, "one default per parameter");
@@ -141,10 +141,11 @@ inline void ufunc_call_dealloc(PyObject* object) {
 // Before __init__ there is nothing to call.
 inline PyObject* ufunc_call_new(PyTypeObject* type, PyObject*, PyObject*) {
     auto* self = reinterpret_cast<UfuncCall*>(type->tp_alloc(type, 0));
-    if (self) self->vectorcall = [](PyObject*, PyObject* const*, size_t, PyObject*) -> PyObject* {
-        PyErr_SetString(PyExc_TypeError, "this UfuncCall was never initialised");
-        return nullptr;
-    };
+    if (self)
+        self->vectorcall = [](PyObject*, PyObject* const*, size_t, PyObject*) -> PyObject* {
+            PyErr_SetString(PyExc_TypeError, "this UfuncCall was never initialised");
+            return nullptr;
+        };
     return reinterpret_cast<PyObject*>(self);
 }
 
@@ -167,8 +168,9 @@ inline int add_ufunc_call(PyObject* module) {
         {Py_tp_members, members},
         {0, nullptr},
     };
-    static PyType_Spec spec = {"softfloor._core.UfuncCall", sizeof(UfuncCall), 0,
-                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, type_slots};
+    static PyType_Spec spec = {
+        "softfloor._core.UfuncCall", sizeof(UfuncCall), 0,
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, type_slots};
     PyObject* type = PyType_FromSpec(&spec);
     if (!type) return -1;
     int status = PyModule_AddObjectRef(module, "UfuncCall", type);

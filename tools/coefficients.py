@@ -222,6 +222,7 @@ class MpmathNamespace:
 def header():
     body = "\n".join([*exponential(), "", *normal_tail(), "", *zeros_of_slopes()])
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
+// clang-format off
 #pragma once
 #include "number.hpp"
 

@@ -2,12 +2,13 @@
 // Nothing here may leave the unit but that table; no STL, no libm.
 #include "../kernels.hpp"
 #include "../math/narrow.hpp"
-#include "operations.hpp"  // generated from the catalogue: includes ops/*.hpp and lists ACTIVATION(...), GATE(...), ROWS(...) ...
+// Generated from the catalogue by tools/operations.py: includes ops/*.hpp, lists ACTIVATION(...), GATE(...), ROWS(...).
+#include "operations.hpp"
 
 namespace softfloor {
 namespace {
 
-// ------------------------------------------------------- evaluate<Op>(x, parameters...) in the format that suits Op and T
+// ---------------------------------------------- evaluate<Op>(x, parameters...) in the format that suits Op and T
 template <class Op> constexpr bool is_exact = requires { Op::exact; };
 
 template <class Op, class T, class... Parameters> SOFTFLOOR_INLINE auto evaluate(T x, Parameters... parameters) {
@@ -29,21 +30,27 @@ template <class Op, class T> SOFTFLOOR_INLINE auto factor(T x) {
 SOFTFLOOR_INLINE Scaled<double> operator*(Scaled<double> a, double b) { return {a.mantissa * b, a.power}; }
 // The error terms of a product of infinities or zeros are NaN or lose the sign; the product itself is right.
 SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) {
-    double plain = a.mantissa.hi * b.hi;
-    bool ordinary = (__builtin_fabs(plain) <= largest<Pair>) & (plain != 0);
+    double plain = a.mantissa.hi * b.hi, size = __builtin_fabs(plain);
+    bool ordinary = (size > 0) & (size <= largest<Pair>);
     return {select(ordinary, a.mantissa * b, Pair(plain)), a.power};
 }
 
-// ------------------------------------------------------- variants: what is computed from the operands at one index
-template <class T> struct Outputs { T first, second; };
+// ---------------------------------------------- variants: what is computed from the operands at one index
+template <class T> struct Outputs {
+    T first, second;
+};
 
 template <class Op, int parameters> struct Value {
     static constexpr int inputs = 1 + parameters, outputs = 1;
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) { return {rounded<T>(evaluate<Op>(x, p...).value), {}}; }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).value), {}};
+    }
 };
 template <class Op, int parameters> struct Derivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) { return {rounded<T>(evaluate<Op>(x, p...).slope), {}}; }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).slope), {}};
+    }
 };
 template <class Op, int parameters> struct ValueAndDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 2;
@@ -79,7 +86,7 @@ template <class Op, int parameters> struct GatedVjp {
     }
 };
 
-// ------------------------------------------------------- the one loop
+// ---------------------------------------------- the one loop
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
     constexpr int inputs = Variant::inputs;
     const T* a = static_cast<const T*>(in[0]);
@@ -111,31 +118,33 @@ template <class T, double parameter> bool is_default(const void* value) {
     return !__builtin_memcmp(value, &fixed, sizeof(T));
 }
 
-#define ALL_DTYPES(...) {run<__VA_ARGS__, Float16>, run<__VA_ARGS__, Bfloat16>, run<__VA_ARGS__, float>, run<__VA_ARGS__, double>}
+#define ALL_DTYPES(...) \
+    {run<__VA_ARGS__, Float16>, run<__VA_ARGS__, Bfloat16>, run<__VA_ARGS__, float>, run<__VA_ARGS__, double>}
 #define ELEMENTWISE(NAME, VARIANT, PARAMETERS, ...) \
     #NAME, VARIANT, __VA_ARGS__::inputs, __VA_ARGS__::outputs, PARAMETERS, ALL_DTYPES(__VA_ARGS__)
-#define IS_DEFAULT(DEFAULT) \
-    {is_default<Float16, DEFAULT>, is_default<Bfloat16, DEFAULT>, is_default<float, DEFAULT>, is_default<double, DEFAULT>}
+#define IS_DEFAULT(DEFAULT)                                                                   \
+    {is_default<Float16, DEFAULT>, is_default<Bfloat16, DEFAULT>, is_default<float, DEFAULT>, \
+     is_default<double, DEFAULT>}
 
 #define FUNCTION(NAME, VARIANT, STRUCT, OP) {ELEMENTWISE(NAME, VARIANT, 0, STRUCT<OP, 0>), {}, {}},
 #define FUNCTION_OF_PARAMETER(NAME, VARIANT, STRUCT, OP, DEFAULT) \
     {ELEMENTWISE(NAME, VARIANT, 1, STRUCT<OP, 1>), ALL_DTYPES(STRUCT<AtDefault<OP, DEFAULT>, 0>), IS_DEFAULT(DEFAULT)},
 
-#define ACTIVATION(NAME, OP)                                              \
-    FUNCTION(NAME, "value", Value, OP)                                    \
-    FUNCTION(NAME, "derivative", Derivative, OP)                          \
-    FUNCTION(NAME, "value_and_derivative", ValueAndDerivative, OP)        \
+#define ACTIVATION(NAME, OP)                                       \
+    FUNCTION(NAME, "value", Value, OP)                             \
+    FUNCTION(NAME, "derivative", Derivative, OP)                   \
+    FUNCTION(NAME, "value_and_derivative", ValueAndDerivative, OP) \
     FUNCTION(NAME, "vjp", Vjp, OP)
-#define ACTIVATION_OF_PARAMETER(NAME, OP, DEFAULT)                                              \
-    FUNCTION_OF_PARAMETER(NAME, "value", Value, OP, DEFAULT)                                    \
-    FUNCTION_OF_PARAMETER(NAME, "derivative", Derivative, OP, DEFAULT)                          \
-    FUNCTION_OF_PARAMETER(NAME, "value_and_derivative", ValueAndDerivative, OP, DEFAULT)        \
+#define ACTIVATION_OF_PARAMETER(NAME, OP, DEFAULT)                                       \
+    FUNCTION_OF_PARAMETER(NAME, "value", Value, OP, DEFAULT)                             \
+    FUNCTION_OF_PARAMETER(NAME, "derivative", Derivative, OP, DEFAULT)                   \
+    FUNCTION_OF_PARAMETER(NAME, "value_and_derivative", ValueAndDerivative, OP, DEFAULT) \
     FUNCTION_OF_PARAMETER(NAME, "vjp", Vjp, OP, DEFAULT)
 #define PARAMETER_DERIVATIVE(NAME, OP, PARAMETER, DEFAULT) \
     FUNCTION_OF_PARAMETER(NAME, #PARAMETER "_derivative", ParameterDerivative, OP, DEFAULT)
 #define GATE(NAME, OP) FUNCTION(NAME, "value", Gated, OP) FUNCTION(NAME, "vjp", GatedVjp, OP)
-#define GATE_OF_PARAMETER(NAME, OP, DEFAULT)                   \
-    FUNCTION_OF_PARAMETER(NAME, "value", Gated, OP, DEFAULT)   \
+#define GATE_OF_PARAMETER(NAME, OP, DEFAULT)                 \
+    FUNCTION_OF_PARAMETER(NAME, "value", Gated, OP, DEFAULT) \
     FUNCTION_OF_PARAMETER(NAME, "vjp", GatedVjp, OP, DEFAULT)
 constexpr ElementwiseEntry elementwise[] = {SOFTFLOOR_ELEMENTWISE};
 
@@ -150,7 +159,8 @@ constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 #define TEXT_OF(X) #X
 #define TEXT(X) TEXT_OF(X)
 extern const KernelTable TABLE(SOFTFLOOR_ISA);
-const KernelTable TABLE(SOFTFLOOR_ISA) = {TEXT(SOFTFLOOR_ISA), elementwise, int(sizeof elementwise / sizeof *elementwise),
-                                          rows, int(sizeof rows / sizeof *rows)};
+const KernelTable TABLE(SOFTFLOOR_ISA) = {TEXT(SOFTFLOOR_ISA), elementwise,
+                                          int(sizeof elementwise / sizeof *elementwise), rows,
+                                          int(sizeof rows / sizeof *rows)};
 
 }  // namespace softfloor

@@ -1,4 +1,5 @@
 // Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
+// clang-format off
 #pragma once
 #include "number.hpp"
 

@@ -11,10 +11,10 @@ namespace softfloor {
 namespace {
 
 template <class N> struct Exponential {
-    N mantissa;         // e^-t = mantissa * 2^power; in Pair the mantissa lies in [0.7, 1.42]
+    N mantissa;  // e^-t = mantissa * 2^power; in Pair the mantissa lies in [0.7, 1.42]
     Power<N> power;
-    N value;            // the product; in Pair not below 2^-1000, where it only ever is added to something near 1
-    N minus_one;        // e^-t - 1 with full relative accuracy down to t = 0
+    N value;      // the product; in Pair not below 2^-1000, where it only ever is added to something near 1
+    N minus_one;  // e^-t - 1 with full relative accuracy down to t = 0
 };
 
 // From here on e^-t is constant: it has long vanished beside anything, and 2^k must stay representable.

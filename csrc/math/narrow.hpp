@@ -9,10 +9,18 @@ namespace {
 enum class Float16 : uint16_t {};
 enum class Bfloat16 : uint16_t {};
 
-SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) { float x; __builtin_memcpy(&x, &bits, 4); return x; }
-SOFTFLOOR_INLINE uint32_t float_to_bits(float x) { uint32_t bits; __builtin_memcpy(&bits, &x, 4); return bits; }
+SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) {
+    float x;
+    __builtin_memcpy(&x, &bits, 4);
+    return x;
+}
+SOFTFLOOR_INLINE uint32_t float_to_bits(float x) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &x, 4);
+    return bits;
+}
 
-// ------------------------------------------------------------------------------------------------------------- to float
+// ---------------------------------------------- to float
 SOFTFLOOR_INLINE float widen(float x) { return x; }
 SOFTFLOOR_INLINE float widen(Bfloat16 x) { return bits_to_float(uint32_t(x) << 16); }
 SOFTFLOOR_INLINE float widen(Float16 x) {
@@ -23,8 +31,8 @@ SOFTFLOOR_INLINE float widen(Float16 x) {
     return bits_to_float(sign | (rest >= 0x0f800000u ? special : float_to_bits(finite)));
 }
 
-// ----------------------------------------------------------------------------------------------------------- from double
-// Rounding twice is harmless if the first step rounds to odd: what was dropped survives as a set last bit.
+// ---------------------------------------------- from double
+// double Rounding twice is harmless if the first step rounds to odd: what was dropped survives as a set last bit.
 SOFTFLOOR_INLINE float round_to_odd(double x) {
     float nearest = float(x);
     double back = double(nearest);
@@ -53,7 +61,7 @@ SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi
 SOFTFLOOR_INLINE float canonical(float x) { return x == x ? x : bits_to_float(0x7fc00000u); }
 SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double(int64_t(0x7ff8) << 48); }
 
-// -------------------------------------------------------------------------------------- load and store, by storage format
+// ---------------------------------------------- load and store, by storage format
 template <class T> struct Format {  // float16, bfloat16, float32
     using Number = double;
     SOFTFLOOR_INLINE static double load(T x) { return double(widen(x)); }

@@ -30,7 +30,8 @@ SOFTFLOOR_INLINE Pair tail_ratio(Pair t) {
     // The conversion keeps the index in the table whatever NaN brings.
     int64_t row = (bits >> shift) - (int64_t(1023) << coefficients::tail_table_bits);
     row = row < 0 ? 0 : row >= coefficients::tail_table_rows ? coefficients::tail_table_rows - 1 : row;
-    double centre = bits_to_double(((row + (int64_t(1023) << coefficients::tail_table_bits)) << shift) | (int64_t(1) << (shift - 1)));
+    double centre = bits_to_double(((row + (int64_t(1023) << coefficients::tail_table_bits)) << shift) |
+                                   (int64_t(1) << (shift - 1)));
     double h = t.hi - (centre - 1.0);
     return fast_two_sum(coefficients::tail_table[0][row], tail_polynomial<1>(row, h));
 }

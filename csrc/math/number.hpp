@@ -19,17 +19,27 @@
 namespace softfloor {
 namespace {
 
-SOFTFLOOR_INLINE double bits_to_double(int64_t bits) { double x; __builtin_memcpy(&x, &bits, 8); return x; }
-SOFTFLOOR_INLINE int64_t double_to_bits(double x) { int64_t bits; __builtin_memcpy(&bits, &x, 8); return bits; }
+SOFTFLOOR_INLINE double bits_to_double(int64_t bits) {
+    double x;
+    __builtin_memcpy(&x, &bits, 8);
+    return x;
+}
+SOFTFLOOR_INLINE int64_t double_to_bits(double x) {
+    int64_t bits;
+    __builtin_memcpy(&bits, &x, 8);
+    return bits;
+}
 
 // Adding 1.5 * 2^52 pushes the fraction out of the significand: the sum holds round(x) in its low bits.
 constexpr double round_shift = 0x1.8p52;
 SOFTFLOOR_INLINE double round_to_integer(double x) { return (x + round_shift) - round_shift; }
 
 // 2^k for an integer k in [-1022, 1023]: the low bits of k + shift + 1023 become the exponent field.
-SOFTFLOOR_INLINE double power_of_two(double k) { return bits_to_double(double_to_bits(k + (round_shift + 1023.0)) << 52); }
+SOFTFLOOR_INLINE double power_of_two(double k) {
+    return bits_to_double(double_to_bits(k + (round_shift + 1023.0)) << 52);
+}
 
-// ---------------------------------------------------------------------------------------------------------------- Pair
+// ---------------------------------------------- Pair
 struct Pair {
     double hi, lo;
     SOFTFLOOR_INLINE Pair() = default;
@@ -61,7 +71,7 @@ SOFTFLOOR_INLINE Pair operator*(Pair a, Pair b) {
     return fast_two_sum(product.hi, product.lo + __builtin_fma(a.hi, b.lo, a.lo * b.hi));
 }
 
-// ------------------------------------------------------------------------------------- the verbs shared by double and Pair
+// ---------------------------------------------- the verbs shared by double and Pair
 SOFTFLOOR_INLINE double head(double x) { return x; }
 SOFTFLOOR_INLINE double head(Pair x) { return x.hi; }
 
@@ -116,8 +126,8 @@ template <class N> SOFTFLOOR_INLINE N finite(N x) {
     return select(__builtin_fabs(head(x)) > largest<N>, N(__builtin_copysign(largest<N>, head(x))), x);
 }
 
-// Error-free transformations turn inf into NaN. Pairs are kept finite, and a function that grows like x gets its infinity
-// back at the end; plain doubles do the right thing by themselves.
+// Error-free transformations turn inf into NaN. Pairs are kept finite, and a function that grows like x gets its
+// infinity back at the end; plain doubles do the right thing by themselves.
 SOFTFLOOR_INLINE double error_free(double x) { return x; }
 SOFTFLOOR_INLINE Pair error_free(Pair x) { return finite(x); }
 SOFTFLOOR_INLINE double keep_infinity(double value, double) { return value; }
@@ -125,9 +135,10 @@ SOFTFLOOR_INLINE Pair keep_infinity(Pair value, Pair x) {
     return select(__builtin_fabs(x.hi) > largest<Pair>, x, value);
 }
 
-// x Phi(x) and x sigmoid(x) of a subnormal bfloat16 lie within 2^-130 of the middle between two results. Where the factor
-// beside x is computed from an argument of at least 2^-40, it stays on its side of 1/2 and the result is rounded to the
-// right side; a float32 moves by 2^-18 ulp at most. Pairs need no such help: their promise is not correct rounding.
+// x Phi(x) and x sigmoid(x) of a subnormal bfloat16 lie within 2^-130 of the middle between two results. Where the
+// factor beside x is computed from an argument of at least 2^-40, it stays on its side of 1/2 and the result is rounded
+// to the right side; a float32 moves by 2^-18 ulp at most. Pairs need no such help: their promise is not correct
+// rounding.
 SOFTFLOOR_INLINE double at_least_tiny(double t) { return t < 0x1p-40 ? 0x1p-40 : t; }
 SOFTFLOOR_INLINE Pair at_least_tiny(Pair t) { return t; }
 
@@ -145,13 +156,15 @@ template <class N> constexpr N constant(Pair value);
 template <> SOFTFLOOR_INLINE constexpr double constant<double>(Pair value) { return value.hi; }
 template <> SOFTFLOOR_INLINE constexpr Pair constant<Pair>(Pair value) { return value; }
 
-// -------------------------------------------------------------------------------------------------------------- Scaled
+// ---------------------------------------------- Scaled
 // mantissa * 2^power. float64 results reach down to 2^-1074, where no pair is accurate any more, so the power of two is
-// applied once, at the very end. In double (for float32 results) nothing can underflow: there the power is always 1, and
-// empty.
+// applied once, at the very end. In double (for float32 results) nothing can underflow: there the power is always 1,
+// and empty.
 template <class N> struct Power;
 template <> struct Power<double> {};
-template <> struct Power<Pair> { double exponent = 0.0; };
+template <> struct Power<Pair> {
+    double exponent = 0.0;
+};
 
 SOFTFLOOR_INLINE Power<double> select(bool, Power<double>, Power<double>) { return {}; }
 SOFTFLOOR_INLINE Power<Pair> select(bool condition, Power<Pair> yes, Power<Pair> no) {
@@ -177,7 +190,9 @@ SOFTFLOOR_INLINE Pair apply(Scaled<Pair> x) {
 
 // x factor 2^power, for a factor below 2 and any x: the largest must not overflow before the power shrinks the product,
 // the smallest not lose its digits before it is multiplied again.
-SOFTFLOOR_INLINE Scaled<double> scaled_product(double x, double factor, Power<double> power) { return {x * factor, power}; }
+SOFTFLOOR_INLINE Scaled<double> scaled_product(double x, double factor, Power<double> power) {
+    return {x * factor, power};
+}
 SOFTFLOOR_INLINE Scaled<Pair> scaled_product(Pair x, Pair factor, Power<Pair> power) {
     bool large = __builtin_fabs(x.hi) > 1;
     Pair middling = times_power_of_two(x, large ? 0x1p-300 : 0x1p300);

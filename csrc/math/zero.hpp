@@ -16,7 +16,9 @@ SOFTFLOOR_INLINE Pair near_zero(Pair distance, const coefficients::Zero& zero) {
     return distance * quotient;
 }
 
-SOFTFLOOR_INLINE double distance_to(double x, const coefficients::Zero& zero) { return (x - zero.position.hi) - zero.position.lo; }
+SOFTFLOOR_INLINE double distance_to(double x, const coefficients::Zero& zero) {
+    return (x - zero.position.hi) - zero.position.lo;
+}
 SOFTFLOOR_INLINE Pair distance_to(Pair x, const coefficients::Zero& zero) {
     return two_sum(x.hi - zero.position.hi, x.lo - zero.position.lo);
 }

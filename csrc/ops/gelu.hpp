@@ -7,6 +7,8 @@
 namespace softfloor {
 namespace {
 
+// In both, size is |x|, kept finite where arithmetic needs it, and t is |x| capped where the tail has vanished.
+
 // With t = |x| and Q(t) = G R / 2 (math/normal.hpp):
 //   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
 //   gelu'(x) = Phi(x) + x phi(x) = G (R/2 - t/sqrt(2 pi)) for x < 0, one minus the same otherwise, with one zero.

@@ -7,7 +7,9 @@ namespace {
 
 struct Relu {
     static constexpr bool exact = true;
-    template <class T> struct Values { T value, slope; };
+    template <class T> struct Values {
+        T value, slope;
+    };
 
     template <class T> SOFTFLOOR_INLINE static Values<T> at(T x) {
         // Both comparisons are false for NaN, which then passes through; -0.0 is kept.

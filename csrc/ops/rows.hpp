@@ -20,7 +20,8 @@ template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
     for (size_t i = 0; i < n; ++i) body(i);
 }
 
-// A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding errors.
+// A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding
+// errors.
 template <class N> struct Lanes;
 template <> struct Lanes<double> {
     double high[lanes] = {};
@@ -45,8 +46,8 @@ template <> struct Lanes<Pair> {
     }
 };
 
-// The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding them
-// in lanes are then two loops that the compiler vectorises each.
+// The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding
+// them in lanes are then two loops that the compiler vectorises each.
 constexpr size_t block = 256;
 template <class N, class Term> SOFTFLOOR_INLINE N sum_of(size_t n, Term term) {
     Lanes<N> sum;
@@ -86,8 +87,8 @@ template <class T> struct Row {
     size_t n;
     N inverse_temperature;
     double maximum;
-    double ties;      // how many entries equal the maximum
-    N others = 0.0;   // the sum of e^-(m-x)/T over the other entries
+    double ties;     // how many entries equal the maximum
+    N others = 0.0;  // the sum of e^-(m-x)/T over the other entries
 
     SOFTFLOOR_INLINE static auto plain(T value) {
         if constexpr (sizeof(T) == 8) return value;
@@ -176,7 +177,8 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
         for_each(n, [&](size_t i) {
             auto t = row.depth(Row<T>::number(row.x[i]));
             bool nothing = unbounded | ((head(t) == infinity) & number);
-            result[i] = Format<T>::store(select(nothing, decltype(t)(-infinity), decltype(t)(0.0) - (t + log_of_total)));
+            result[i] =
+                Format<T>::store(select(nothing, decltype(t)(-infinity), decltype(t)(0.0) - (t + log_of_total)));
         });
     }
 };
@@ -215,16 +217,15 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
     }
 };
 
-// (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not masked;
-// a masked one (q = -inf) depends on nothing and nothing on it.
+// (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not
+// masked; a masked one (q = -inf) depends on nothing and nothing on it.
 struct LogSoftmaxVjp {
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Row<T>::N;
         const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        N total = sum_of<N>(n, [&](size_t i) {
-            return select(Row<T>::number(q[i]) == -infinity, N(0.0), Format<T>::load(c[i]));
-        });
+        N total = sum_of<N>(
+            n, [&](size_t i) { return select(Row<T>::number(q[i]) == -infinity, N(0.0), Format<T>::load(c[i])); });
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
             N slope = Format<T>::load(c[i]) - Row<T>::exponential(-Format<T>::load(q[i])) * total;

@@ -21,8 +21,7 @@ struct Tanh {
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         auto e = exponential_of_minus(times_power_of_two(absolute(x), 2.0));
         N r = reciprocal(N(2.0) + e.minus_one);
-        return {{with_sign(-e.minus_one * r, x)},
-                {times_power_of_two(e.mantissa * square(r), 4.0), e.power}};
+        return {{with_sign(-e.minus_one * r, x)}, {times_power_of_two(e.mantissa * square(r), 4.0), e.power}};
     }
 };
 
@@ -41,26 +40,28 @@ template <class N> SOFTFLOOR_INLINE Logistic<N> logistic(N t) {
 //   which has one zero, where 1 + e^z + z = 0;   d silu/d beta = x^2 sigmoid(z) sigmoid(-z) = x^2 e r^2.
 struct Silu {
     template <class N> SOFTFLOOR_INLINE static ParametricJet<N> at(N x, N beta) {
-        // With both bounded, inf * 0 is 0: sigmoid(0 x) is 1/2 for every x, and 0 sigmoid(z) is 0 for every beta.
+        // With both bounded, inf * 0 is 0: sigmoid(0 x) is 1/2 for every x, and 0 sigmoid(z) is 0 for every beta. Any
+        // other product with an infinity goes where sigmoid has reached its limit.
         N bounded = finite(x), z = exact_product(finite(beta), bounded);
         double size_of_x = __builtin_fabs(head(x)), size_of_beta = __builtin_fabs(head(beta));
         double larger = size_of_x > size_of_beta ? size_of_x : size_of_beta;
-        N end = select(head(z) == 0, z, with_sign(N(2.0 * exponential_limit<N>), z));
-        z = select(larger > largest<N>, end, z);
+        N unbounded = select(head(z) == 0, z, with_sign(N(2.0 * exponential_limit<N>), z));
+        z = select(larger > largest<N>, unbounded, z);
         bool negative = head(z) < 0;
         N t = absolute(z);
         auto [e, r] = logistic(t);
         Power<N> one;
-        Scaled<N> value = select(negative, scaled_product(bounded, e.mantissa * r, e.power),
-                                 scaled_product(error_free(x), r, one));
+        Scaled<N> value =
+            select(negative, scaled_product(bounded, e.mantissa * r, e.power), scaled_product(error_free(x), r, one));
         value.mantissa = with_sign(absolute(value.mantissa), x);
         value = select(negative, value, Scaled<N>{keep_infinity(value.mantissa, x), value.power});
 
         N limited = at_most(t, exponential_limit<N>), square_of_r = square(r), one_plus_e = N(1.0) + e.value;
         Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - limited) * square_of_r), e.power},
                                  Scaled<N>{(one_plus_e + limited * e.value) * square_of_r});
-        return {value, around(coefficients::silu_zero, z, slope),
-                square_times(bounded, select(head(t) > exponential_limit<N>, N(0.0), e.mantissa * square_of_r), e.power)};
+        return {
+            value, around(coefficients::silu_zero, z, slope),
+            square_times(bounded, select(head(t) > exponential_limit<N>, N(0.0), e.mantissa * square_of_r), e.power)};
     }
 };
 
