@@ -32,7 +32,7 @@ SOFTFLOOR_INLINE float widen(Float16 x) {
 }
 
 // ---------------------------------------------- from double
-// double Rounding twice is harmless if the first step rounds to odd: what was dropped survives as a set last bit.
+// Rounding twice is harmless if the first step rounds to odd: what was dropped survives as a set last bit.
 SOFTFLOOR_INLINE float round_to_odd(double x) {
     float nearest = float(x);
     double back = double(nearest);

@@ -37,6 +37,25 @@ class RowFunction:
 
         return get, (self.name,)
 
+    def _of_logits(
+        self, z: Any, axis: Axis, where: Any, temperature: float, out: Any, dtype: Any
+    ) -> tuple[Any, Layout]:
+        """The value, and how the rows of z lie."""
+        logits = as_logits(self.name, "z", z, dtype)
+        if where is not None:
+            logits = masked(logits, where)
+        layout = Layout(logits.shape, axis)
+        operands = (layout.rows(logits), check_temperature(temperature))
+        return self._along_rows("value", layout, operands, out), layout
+
+    def _vjp_of_output(self, name: str, output: Any, cotangent: Any, axis: Axis, temperature: float, out: Any) -> Any:
+        """The vjp of a function that needs its output for it, and not its input."""
+        saved = as_logits(self.name, name, output)
+        upstream = as_cotangent(self.name, cotangent, saved, saved.shape)
+        layout = Layout(saved.shape, axis)
+        operands = (layout.rows(saved), layout.rows(upstream), check_temperature(temperature))
+        return self._along_rows("vjp", layout, operands, out)
+
     def _along_rows(self, variant: str, layout: Layout, operands: tuple[Any, ...], out: Any) -> Any:
         """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
         gufunc = self._gufuncs[variant]
@@ -119,11 +138,7 @@ class Softmax(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = as_logits(self.name, "z", z, dtype)
-        if where is not None:
-            logits = masked(logits, where)
-        layout = Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
+        return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``p * (cotangent - sum(cotangent * p)) / temperature``.
@@ -149,11 +164,7 @@ class Softmax(RowFunction):
         >>> sf.softmax.vjp(p, [0.0, 0.0, 1.0]).round(4).tolist()
         [-0.0599, -0.1628, 0.2227]
         """
-        output = as_logits(self.name, "p", p)
-        upstream = as_cotangent(self.name, cotangent, output, output.shape)
-        layout = Layout(output.shape, axis)
-        operands = (layout.rows(output), layout.rows(upstream), check_temperature(temperature))
-        return self._along_rows("vjp", layout, operands, out)
+        return self._vjp_of_output("p", p, cotangent, axis, temperature, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
         """The Jacobian of each row, to look at: ``diag(p) - p p^T``, so p_i (1 - p_j) if i = j, -p_i p_j otherwise.
@@ -242,11 +253,7 @@ class LogSoftmax(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = as_logits(self.name, "z", z, dtype)
-        if where is not None:
-            logits = masked(logits, where)
-        layout = Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
+        return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
     def vjp(self, q: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``(cotangent - exp(q) * sum(cotangent)) / temperature``.
@@ -271,11 +278,7 @@ class LogSoftmax(RowFunction):
         >>> sf.log_softmax.vjp(sf.log_softmax([0.0, 0.0]), [1.0, 0.0]).tolist()
         [0.5, -0.5]
         """
-        output = as_logits(self.name, "q", q)
-        upstream = as_cotangent(self.name, cotangent, output, output.shape)
-        layout = Layout(output.shape, axis)
-        operands = (layout.rows(output), layout.rows(upstream), check_temperature(temperature))
-        return self._along_rows("vjp", layout, operands, out)
+        return self._vjp_of_output("q", q, cotangent, axis, temperature, out)
 
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
         """The Jacobian of each row, to look at: ``1 - p_j if i = j else -p_j``, with p = softmax(z).
@@ -359,11 +362,7 @@ class Logsumexp(RowFunction):
         out: Any = None,
         dtype: Any = None,
     ) -> Any:
-        logits = as_logits(self.name, "z", z, dtype)
-        if where is not None:
-            logits = masked(logits, where)
-        layout = Layout(logits.shape, axis)
-        result = self._along_rows("value", layout, (layout.rows(logits), check_temperature(temperature)), out)
+        result, layout = self._of_logits(z, axis, where, temperature, out, dtype)
         return layout.kept(result) if keepdims else result
 
     def vjp(self, z: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
