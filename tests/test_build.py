@@ -15,7 +15,9 @@ from softfloor import _core, catalogue
 from softfloor.catalogue.record import Activation, struct_name
 
 EXTENSION = Path(_core.__file__)
-LIBRARIES = sorted(EXTENSION.parent.glob("libkernels_*.a"))  # there in a build folder, not in an installed package
+# In a build folder: that of an editable install, or build/NAME made by meson; an installed package has none.
+BUILDS = [EXTENSION.parent, *(Path(__file__).resolve().parents[1] / "build").glob("*")]
+LIBRARIES = sorted({path.resolve() for build in BUILDS for path in build.glob("libkernels_*.a")})
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ELF files")
 
 
@@ -38,7 +40,7 @@ def test_the_extension_exports_its_entry_point_only():
 
 @linux_only
 @pytest.mark.skipif(not LIBRARIES, reason="the per-instruction-set libraries stay in the build folder")
-@pytest.mark.parametrize("library", LIBRARIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_libraries_share_nothing(library):
     """A weak symbol compiled for AVX-512 might be the copy that the linker keeps for all, and crash an older CPU."""
     instruction_set = library.stem.removeprefix("libkernels_")
