@@ -25,8 +25,10 @@ COLOURS = {
 }
 
 
-def bars(values: dict[str, dict[str, float]], curves: list[str], label: str, title: str, logarithmic: bool) -> str:
-    """Grouped bars, one group per curve and one bar per library, as SVG text with reproducible ids."""
+def bars(
+    values: dict[str, dict[str, float]], curves: list[str], label: str, title: str, bound: float | None = None
+) -> str:
+    """Grouped bars, one group per curve, one bar per library, perhaps a dotted line, as SVG with reproducible ids."""
     with mpl.rc_context({"svg.hashsalt": "softfloor", "font.size": 10}):
         figure = Figure(figsize=(10, 3.8), layout="constrained")
         axes = figure.subplots()
@@ -45,9 +47,9 @@ def bars(values: dict[str, dict[str, float]], curves: list[str], label: str, tit
         )
         axes.set_ylabel(label)
         axes.set_title(title, loc="left")
-        if logarithmic:
-            axes.set_yscale("log")
-            axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
+        axes.set_yscale("log")
+        if bound is not None:
+            axes.axhline(bound, color="black", linewidth=0.8, linestyle=":")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
         axes.legend(ncols=len(values), frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.12))
@@ -73,7 +75,7 @@ def speed_figure(data: dict) -> str:
         f"{n}.{c}" for n in ("relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh") for c in ("value", "derivative")
     ]
     title = f"float32, {data['elements']:,} elements in cache, one thread"
-    return bars(data["ns per element"], curves, "ns per element", title, True)
+    return bars(data["ns per element"], curves, "ns per element", title)
 
 
 def performance_page(data: dict) -> str:
