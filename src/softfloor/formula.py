@@ -155,7 +155,7 @@ class _Text:
         return _text(other) / self
 
     def __abs__(self) -> _Text:
-        return _Text(f"|{self.text}|")
+        return _Text(f"abs({self.text})")
 
     def __neg__(self) -> _Text:
         return _Text(f"-{self.inside(2)}", 2)
