@@ -10,13 +10,17 @@ from typing import Any
 
 from . import catalogue, cpu, threads
 from .activation import Activation, Function, GatedUnit
+from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
 from .rows import log_softmax, logsumexp, softmax
 
 _FUNCTIONS: dict[str, Any] = {
     **{name: Activation(record) for name, record in catalogue.ACTIVATIONS.items()},
     **{name: GatedUnit(record) for name, record in catalogue.GATES.items()},
-    **{function.name: function for function in (softmax, log_softmax, logsumexp, softmax_cross_entropy)},
+    **{
+        function.name: function
+        for function in (softmax, log_softmax, logsumexp, softmax_cross_entropy, linear_cross_entropy)
+    },
 }
 globals().update(_FUNCTIONS)
 

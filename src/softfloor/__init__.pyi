@@ -10,6 +10,7 @@ from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
 from .activation import GatedUnit as GatedUnit
+from .linear_losses import linear_cross_entropy as linear_cross_entropy
 from .losses import softmax_cross_entropy as softmax_cross_entropy
 from .rows import log_softmax as log_softmax
 from .rows import logsumexp as logsumexp

@@ -14,6 +14,30 @@ from .rows import RowFunction
 Reduction = Literal["mean", "sum", "none"]
 
 
+def check_class_labels(function: str, labels: Any, classes: int, ignore_index: int | None = None) -> None:
+    """Class labels are integers in [0, classes), or ``ignore_index``."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{function}: class labels must be integers; got dtype {labels.dtype}")
+    wrong = (labels < 0) | (labels >= classes)
+    if ignore_index is not None:
+        wrong &= labels != ignore_index
+    if wrong.any():
+        position = tuple(int(k) for k in np.argwhere(wrong)[0])
+        where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
+        others = "" if ignore_index is None else f" and is not ignore_index={ignore_index}"
+        raise IndexError(f"{function}: label {labels[position]}{where} is outside [0, {classes}){others}")
+
+
+def reduced(losses: Any, reduction: str) -> Any:
+    """The losses themselves, their sum, or their mean."""
+    if reduction == "none":
+        return losses
+    values = np.asarray(losses, np.float64).ravel()
+    # An exact sum has the same bits whatever order NumPy's own would take.
+    total = math.fsum(values) if np.isfinite(values).all() else float(values.sum())
+    return losses.dtype.type(total / max(1, values.size) if reduction == "mean" else total)
+
+
 class SoftmaxCrossEntropy(RowFunction):
     """The cross-entropy of softmax(z) against labels: -sum_i y_i log softmax(z)_i.
 
@@ -68,7 +92,7 @@ class SoftmaxCrossEntropy(RowFunction):
 
     def __call__(self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean") -> Any:
         rows, targets, kind, _ = self._prepare(z, labels, axis, reduction)
-        return self._reduce(self._gufuncs[f"{kind}value"](rows, targets), reduction)
+        return reduced(self._gufuncs[f"{kind}value"](rows, targets), reduction)
 
     def value_and_grad(
         self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
@@ -99,7 +123,7 @@ class SoftmaxCrossEntropy(RowFunction):
         rows, targets, kind, layout = self._prepare(z, labels, axis, reduction)
         count = max(1, math.prod(layout.outer_shape)) if reduction == "mean" else 1
         losses, gradient = self._gradient(rows, targets, kind, layout, 1.0 / count, out)
-        return self._reduce(losses, reduction), gradient
+        return reduced(losses, reduction), gradient
 
     def vjp(
         self, z: Any, labels: Any, cotangent: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
@@ -185,24 +209,8 @@ class SoftmaxCrossEntropy(RowFunction):
                 f"{self.name}: labels have shape {targets.shape}; class labels need {layout.outer_shape}, "
                 f"probabilities the shape of the logits, {logits.shape}"
             )
-        if targets.dtype.kind not in "iu":
-            raise TypeError(f"{self.name}: class labels must be integers; got dtype {targets.dtype}")
-        classes = rows.shape[-1]
-        wrong = (targets < 0) | (targets >= classes)
-        if wrong.any():
-            position = tuple(int(k) for k in np.argwhere(wrong)[0])
-            where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
-            raise IndexError(f"{self.name}: label {targets[position]}{where} is outside [0, {classes})")
+        check_class_labels(self.name, targets, rows.shape[-1])
         return rows, targets.astype(np.int64, copy=False), "", layout
-
-    @staticmethod
-    def _reduce(losses: Any, reduction: str) -> Any:
-        if reduction == "none":
-            return losses
-        values = np.asarray(losses, np.float64).ravel()
-        # An exact sum has the same bits whatever order NumPy's own would take.
-        total = math.fsum(values) if np.isfinite(values).all() else float(values.sum())
-        return losses.dtype.type(total / max(1, values.size) if reduction == "mean" else total)
 
 
 softmax_cross_entropy = SoftmaxCrossEntropy("softmax_cross_entropy")

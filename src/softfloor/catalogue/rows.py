@@ -66,4 +66,22 @@ softmax_cross_entropy = Rows(
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
 )
 
-RECORDS = (softmax, log_softmax, logsumexp, softmax_cross_entropy)
+
+def _loss_of_linear_layer(xp, hidden, weight, label, bias):
+    logits = [sum(h * w for h, w in zip(hidden, row, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+    return xp.log(_total(xp, logits)) - logits[label]
+
+
+linear_cross_entropy = Rows(
+    name="linear_cross_entropy",
+    title="Cross-entropy of a linear layer",
+    summary="The cross-entropy of softmax(hidden weight^T + bias), without ever holding those logits.",
+    formula=_loss_of_linear_layer,
+    kernels=(),  # products by NumPy, the rest by softmax_cross_entropy
+    references=(
+        "E. Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2024.",
+        "P.-L. Hsu et al., Liger Kernel: Efficient Triton Kernels for LLM Training, 2024.",
+    ),
+)
+
+RECORDS = (softmax, log_softmax, logsumexp, softmax_cross_entropy, linear_cross_entropy)
