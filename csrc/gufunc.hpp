@@ -14,6 +14,7 @@ struct RowLoop {
     int inputs, outputs;
     size_t sizes[maximum_operands];  // of an item, per operand
     bool is_row[maximum_operands];   // the operand has the core dimension
+    mutable ElementCost cost{};
 };
 
 // False if there was no memory; the rows from there on are untouched.
@@ -61,7 +62,7 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     size_t rows = size_t(dimensions[0]), n = size_t(dimensions[1]);
     RowKernel kernel = current_table().rows[loop.index].kernels[loop.dtype];
     std::atomic<bool> complete{true};
-    parallel_for(rows, 1, rows * n >= parallel_elements, [&](size_t begin, size_t end) {
+    parallel_for(rows, 1, n, loop.cost, [&](size_t begin, size_t end) {
         if (!rows_range(kernel, loop, args, steps, n, begin, end)) complete = false;
     });
     return complete;

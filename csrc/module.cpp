@@ -94,13 +94,14 @@ int add_bfloat16_promoters(PyObject* ufunc, int inputs, int outputs) {
     return status;
 }
 
-PyObject* make_elementwise(int index, const char* name, const char* doc) {
+PyObject* make_elementwise(int index, const char* name, const char* doc, bool at_defaults) {
     const ElementwiseEntry& entry = current_table().elementwise[index];
+    int inputs = entry.inputs - (at_defaults ? entry.parameters : 0);
     void* data[dtype_count];
     for (int dtype = 0; dtype < dtype_count; ++dtype)
-        data[dtype] = new ElementwiseLoop{index, Dtype(dtype), entry.inputs, entry.outputs};
-    PyObject* ufunc = make_ufunc({entry.inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
-    if (ufunc && add_bfloat16_promoters(ufunc, entry.inputs, entry.outputs) < 0) Py_CLEAR(ufunc);
+        data[dtype] = new ElementwiseLoop{index, Dtype(dtype), inputs, entry.outputs, at_defaults};
+    PyObject* ufunc = make_ufunc({inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
+    if (ufunc && add_bfloat16_promoters(ufunc, inputs, entry.outputs) < 0) Py_CLEAR(ufunc);
     return ufunc;
 }
 
@@ -114,7 +115,7 @@ void row_loop_or_error(char** args, const npy_intp* dimensions, const npy_intp* 
 PyObject* make_rows(int index, const char* name, const char* doc) {
     const RowEntry& entry = current_table().rows[index];
     const char* arrow = std::strstr(entry.signature, "->");
-    RowLoop loop = {index, float16, 0, 0, {}, {}};
+    RowLoop loop = {index, float16, 0, 0, {}, {}, {}};
     int count = 0;
     for (const char* c = entry.signature; *c; ++c) {
         if (*c == '(') {
@@ -134,13 +135,14 @@ PyObject* make_rows(int index, const char* name, const char* doc) {
 
 PyObject* make(PyObject*, PyObject* args) {
     const char *function, *variant, *name, *doc;
-    if (!PyArg_ParseTuple(args, "ssss", &function, &variant, &name, &doc)) return nullptr;
+    int at_defaults = 0;
+    if (!PyArg_ParseTuple(args, "ssss|p", &function, &variant, &name, &doc, &at_defaults)) return nullptr;
     const KernelTable& table = current_table();
     auto is_it = [&](const auto& entry) {
         return !std::strcmp(entry.name, function) && !std::strcmp(entry.variant, variant);
     };
     for (int i = 0; i < table.elementwise_count; ++i)
-        if (is_it(table.elementwise[i])) return make_elementwise(i, name, doc);
+        if (is_it(table.elementwise[i])) return make_elementwise(i, name, doc, at_defaults);
     for (int i = 0; i < table.row_count; ++i)
         if (is_it(table.rows[i])) return make_rows(i, name, doc);
     return PyErr_Format(PyExc_LookupError, "no kernel %s of %s is compiled in; rebuild softfloor", variant, function);
@@ -174,7 +176,9 @@ PyObject* use_cpu(PyObject*, PyObject* name) {
     return text ? PyBool_FromLong(use_table(text)) : nullptr;
 }
 
-PyObject* get_threads(PyObject*, PyObject*) { return Py_BuildValue("(ii)", requested_thread_count(), thread_count()); }
+PyObject* get_threads(PyObject*, PyObject*) {
+    return Py_BuildValue("(iii)", requested_thread_count(), thread_count(), threads_used());
+}
 
 PyObject* set_threads(PyObject*, PyObject* count) {
     long n = PyLong_AsLong(count);
@@ -183,14 +187,48 @@ PyObject* set_threads(PyObject*, PyObject* count) {
     Py_RETURN_NONE;
 }
 
+PyObject* py_set_share(PyObject*, PyObject* nanoseconds) {
+    double share = PyFloat_AsDouble(nanoseconds);
+    if (share == -1 && PyErr_Occurred()) return nullptr;
+    return PyFloat_FromDouble(set_share(share));
+}
+
+PyObject* set_streaming(PyObject*, PyObject* bytes) {
+    Py_ssize_t limit = PyLong_AsSsize_t(bytes);
+    if (limit == -1 && PyErr_Occurred()) return nullptr;
+    return PyLong_FromSize_t(streaming_bytes.exchange(size_t(limit)));
+}
+
+PyObject* get_memory(PyObject*, PyObject*) {
+    MemoryLimits limits = memory_limits();
+    return Py_BuildValue("(ndn)", Py_ssize_t(limits.bytes), limits.seconds, Py_ssize_t(kept_bytes()));
+}
+PyObject* set_memory(PyObject*, PyObject* args) {
+    Py_ssize_t bytes;
+    double seconds;
+    if (!PyArg_ParseTuple(args, "nd", &bytes, &seconds)) return nullptr;
+    set_memory_limits({size_t(bytes), seconds});
+    Py_RETURN_NONE;
+}
+PyObject* release_memory(PyObject*, PyObject*) { return PyLong_FromSize_t(release_kept()); }
+
 PyMethodDef methods[] = {
-    {"make_ufunc", make, METH_VARARGS, "make_ufunc(function, variant, name, doc): a new np.ufunc over a kernel."},
+    {"make_ufunc", make, METH_VARARGS,
+     "make_ufunc(function, variant, name, doc, at_defaults=False): a new np.ufunc over a kernel; "
+     "at_defaults: without operands for the parameters, which have their defaults."},
     {"kernels", kernels, METH_NOARGS, "Every (function, variant) that is compiled in."},
     {"available_cpus", available_cpus, METH_NOARGS, "Instruction sets that this CPU runs, best first."},
     {"current_cpu", current_cpu, METH_NOARGS, "The instruction set whose kernels run."},
     {"use_cpu", use_cpu, METH_O, "Run the kernels of that instruction set; False if there are none."},
-    {"get_threads", get_threads, METH_NOARGS, "(threads asked for or 0, threads that the next call may use)."},
+    {"get_threads", get_threads, METH_NOARGS,
+     "(threads asked for or 0, threads that the next call may use, threads that the latest large call used)."},
     {"set_threads", set_threads, METH_O, "Ask for a number of threads; 0 leaves it to OpenMP."},
+    {"set_share", py_set_share, METH_O, "Nanoseconds of work that a call needs per thread; returns the value before."},
+    {"set_streaming", set_streaming, METH_O,
+     "Bytes of all operands from which results are written around the caches; returns the value before."},
+    {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},
+    {"set_memory", set_memory, METH_VARARGS, "set_memory(bytes, seconds): how much freed memory is kept, how long."},
+    {"release_memory", release_memory, METH_NOARGS, "Give kept memory back to the system; returns the bytes."},
     {nullptr, nullptr, 0, nullptr},
 };
 

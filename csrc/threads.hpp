@@ -1,5 +1,6 @@
-// Splits work over OpenMP threads, each in a clean floating-point environment.
+// Splits work over threads, each in a clean floating-point environment.
 #pragma once
+#include <atomic>
 #include <cstddef>
 
 #if defined(__x86_64__)
@@ -47,22 +48,56 @@ int thread_count();
 void set_thread_count(int count);
 int requested_thread_count();
 
-// body(begin, end) over [0, n) in pieces that are multiples of grain; one piece on this thread below the threshold.
-template <class Body> void parallel_for(size_t n, size_t grain, bool worthwhile, Body body) {
-    size_t threads = worthwhile ? size_t(thread_count()) : 1;
-    size_t pieces = (n + grain - 1) / grain;
-    if (threads > pieces) threads = pieces;
-    if (threads <= 1) {
-        FloatingPointEnvironment environment;
-        body(size_t(0), n);
-        return;
+// How many threads the latest call of this thread that was large enough to be split had work done by.
+int threads_used();
+
+// The work, in nanoseconds, that a call must have for each of its threads. Returns the value before.
+double set_share(double nanoseconds);
+
+// What an element costs a loop, in nanoseconds: the fastest run so far, measured in passing. So the size from which
+// threads pay follows the function, the dtype, the instruction set and the machine, and no table of them goes stale.
+// Only speed depends on it, never a result.
+class ElementCost {
+    std::atomic<float> fastest{unknown};
+    std::atomic<unsigned> calls{0};
+    static constexpr float unknown = 1e30f, guess = 1.0f;
+
+  public:
+    ElementCost() = default;
+    ElementCost(const ElementCost&) {}  // a copy is for another loop, which starts anew
+    double nanoseconds() const {
+        float known = fastest.load(std::memory_order_relaxed);
+        return double(known == unknown ? guess : known);
     }
-#pragma omp parallel for num_threads(int(threads)) schedule(static)
-    for (size_t t = 0; t < threads; ++t) {
-        FloatingPointEnvironment environment;
-        size_t begin = pieces * t / threads * grain, end = pieces * (t + 1) / threads * grain;
-        body(begin, end < n ? end : n);
+    // Reading the clock twice costs as much as hundreds of elements, so seasoned loops do it now and then only.
+    bool wants_measurement() {
+        unsigned count = calls.fetch_add(1, std::memory_order_relaxed);
+        return count < 64 || count % 16 == 0;
     }
+    void measured(double nanoseconds, size_t elements) {
+        float cost = float(nanoseconds / double(elements));
+        if (cost < fastest.load(std::memory_order_relaxed)) fastest.store(cost, std::memory_order_relaxed);
+    }
+};
+
+// A loop over items; run(context, begin, end) does a part of it, in any thread, in a clean floating-point environment.
+struct Pieces {
+    void (*run)(void* context, size_t begin, size_t end);
+    void* context;
+    size_t items;
+    size_t grain;              // parts are multiples of it
+    size_t elements_per_item;  // what ElementCost counts
+};
+void run_pieces(const Pieces& pieces, ElementCost& cost);
+
+// body(begin, end) over [0, items), in contiguous parts that several threads may share.
+template <class Body>
+void parallel_for(size_t items, size_t grain, size_t elements_per_item, ElementCost& cost, Body body) {
+    auto run = [](void* context, size_t begin, size_t end) { (*static_cast<Body*>(context))(begin, end); };
+    FloatingPointEnvironment environment;
+    constexpr size_t too_few_to_measure = 512;
+    if (items * elements_per_item < too_few_to_measure) body(size_t(0), items);
+    else run_pieces({run, &body, items, grain, elements_per_item}, cost);
 }
 
 }  // namespace softfloor

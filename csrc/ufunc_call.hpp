@@ -5,15 +5,18 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "memory_handler.hpp"
+
 namespace softfloor {
 
 struct UfuncCall {
     PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* ufunc;
-    PyObject* parameters;  // names, a tuple of interned str
-    PyObject* defaults;    // their default values
-    PyObject* recover;     // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
-    Py_ssize_t required;   // operands before the parameters
+    PyObject* at_defaults;  // the ufunc without operands for the parameters, or None; called where none is given
+    PyObject* parameters;   // names, a tuple of interned str
+    PyObject* defaults;     // their default values
+    PyObject* recover;      // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
+    Py_ssize_t required;    // operands before the parameters
     PyObject* dictionary;
     PyObject* weak_references;
 };
@@ -43,62 +46,114 @@ inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_s
     return result;
 }
 
+// The place of a keyword among the parameters, or their number if it is none of them.
+inline Py_ssize_t parameter_place(const UfuncCall* self, PyObject* name) {
+    Py_ssize_t place = 0, count = PyTuple_GET_SIZE(self->parameters);
+    while (place < count && PyUnicode_Compare(PyTuple_GET_ITEM(self->parameters, place), name)) ++place;
+    return place;
+}
+
+// A Python float as the array that NumPy would make of it beside operands of one dtype; null, without an error, where
+// that is for NumPy to say. NumPy takes hundreds of nanoseconds to find out the same.
+inline PyObject* like_operands(PyObject* value, PyObject* const* operands, Py_ssize_t count) {
+    if (!PyFloat_CheckExact(value)) return nullptr;
+    double number = PyFloat_AS_DOUBLE(value);
+    if (!(number > -1e30 && number < 1e30)) return nullptr;  // beyond, a cast might overflow
+    int type = NPY_NOTYPE;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        if (!PyArray_CheckExact(operands[i])) return nullptr;
+        int own = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(operands[i]));
+        if ((own != NPY_FLOAT && own != NPY_DOUBLE) || (i > 0 && own != type)) return nullptr;
+        type = own;
+    }
+    PyObject* array = PyArray_SimpleNew(0, nullptr, type);
+    if (!array) {
+        PyErr_Clear();
+        return nullptr;
+    }
+    void* data = PyArray_DATA(reinterpret_cast<PyArrayObject*>(array));
+    if (type == NPY_FLOAT) *static_cast<float*>(data) = float(number);
+    else *static_cast<double*>(data) = number;
+    return array;
+}
+
+inline PyObject* call_with_parameters(UfuncCall* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+    constexpr Py_ssize_t room = 24;
+    Py_ssize_t parameters = PyTuple_GET_SIZE(self->parameters);
+    Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+    if (count < self->required || count + named + parameters > room) {
+        PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
+        return nullptr;
+    }
+    // operands, parameters, remaining positional arguments (outputs), remaining keywords
+    PyObject* stack[room + 1];
+    PyObject** all = stack + 1;
+    Py_ssize_t used = 0;
+    for (Py_ssize_t i = 0; i < self->required; ++i) all[used++] = args[i];
+    for (Py_ssize_t i = 0; i < parameters; ++i) all[used++] = PyTuple_GET_ITEM(self->defaults, i);
+    for (Py_ssize_t i = self->required; i < count; ++i) all[used++] = args[i];
+    Py_ssize_t positional = used, kept = 0;
+    PyObject* kept_names[room];
+    bool keeps_dtype = true;
+    for (Py_ssize_t i = 0; i < named; ++i) {
+        PyObject* name = PyTuple_GET_ITEM(keywords, i);
+        Py_ssize_t place = parameter_place(self, name);
+        if (place < parameters) all[self->required + place] = args[count + i];
+        else {
+            keeps_dtype &= PyUnicode_CompareWithASCIIString(name, "out") == 0;
+            kept_names[kept++] = name;
+            all[used++] = args[count + i];
+        }
+    }
+    PyObject* rest = nullptr;
+    if (kept && (rest = PyTuple_New(kept)))
+        for (Py_ssize_t i = 0; i < kept; ++i) PyTuple_SET_ITEM(rest, i, Py_NewRef(kept_names[i]));
+    PyObject* made[room] = {};
+    for (Py_ssize_t i = 0; keeps_dtype && i < parameters; ++i) {
+        PyObject*& value = all[self->required + i];
+        if ((made[i] = like_operands(value, args, self->required))) value = made[i];
+    }
+    PyObject* result = kept && !rest ? nullptr
+                                     : PyObject_Vectorcall(self->ufunc, all,
+                                                           size_t(positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, rest);
+    for (Py_ssize_t i = 0; i < parameters; ++i) Py_XDECREF(made[i]);
+    Py_XDECREF(rest);
+    return result;
+}
+
+inline PyObject* not_initialised(PyObject*, PyObject* const*, size_t, PyObject*) {
+    PyErr_SetString(PyExc_TypeError, "this UfuncCall was never initialised");
+    return nullptr;
+}
+
 inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t flags, PyObject* keywords) {
     auto* self = reinterpret_cast<UfuncCall*>(callable);
-    Py_ssize_t count = PyVectorcall_NARGS(flags);
-    PyObject* result;
-    Py_ssize_t parameters = self->parameters ? PyTuple_GET_SIZE(self->parameters) : 0;
-    Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
-    constexpr Py_ssize_t room = 24;
-    if (parameters == 0) {
-        result = PyObject_Vectorcall(self->ufunc, args, flags, keywords);
-    } else if (count < self->required || count + named + parameters > room) {
-        PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
-        result = nullptr;
-    } else {
-        // operands, parameters, remaining positional arguments (outputs), remaining keywords
-        PyObject* stack[room + 1];
-        PyObject** all = stack + 1;
-        Py_ssize_t used = 0;
-        for (Py_ssize_t i = 0; i < self->required; ++i) all[used++] = args[i];
-        for (Py_ssize_t i = 0; i < parameters; ++i) all[used++] = PyTuple_GET_ITEM(self->defaults, i);
-        for (Py_ssize_t i = self->required; i < count; ++i) all[used++] = args[i];
-        Py_ssize_t positional = used, kept = 0;
-        PyObject* rest = nullptr;
-        PyObject* kept_names[room];
-        for (Py_ssize_t i = 0; i < named; ++i) {
-            PyObject* name = PyTuple_GET_ITEM(keywords, i);
-            Py_ssize_t which = 0;
-            while (which < parameters && PyUnicode_Compare(PyTuple_GET_ITEM(self->parameters, which), name)) ++which;
-            if (which < parameters) all[self->required + which] = args[count + i];
-            else {
-                kept_names[kept++] = name;
-                all[used++] = args[count + i];
-            }
-        }
-        if (kept && (rest = PyTuple_New(kept)))
-            for (Py_ssize_t i = 0; i < kept; ++i) PyTuple_SET_ITEM(rest, i, Py_NewRef(kept_names[i]));
-        result = kept && !rest
-                     ? nullptr
-                     : PyObject_Vectorcall(self->ufunc, all, size_t(positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, rest);
-        Py_XDECREF(rest);
-    }
+    if (!self->ufunc) return not_initialised(callable, args, flags, keywords);  // the garbage collector was here
+    Py_ssize_t count = PyVectorcall_NARGS(flags), parameters = PyTuple_GET_SIZE(self->parameters);
+    bool given = parameters > 0 && self->at_defaults == Py_None;
+    if (parameters > 0 && keywords)
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i)
+            given |= parameter_place(self, PyTuple_GET_ITEM(keywords, i)) < parameters;
+    RecyclingScope recycling(count > 0 && is_large(args[0]));
+    PyObject* result = given ? call_with_parameters(self, args, count, keywords)
+                             : PyObject_Vectorcall(parameters ? self->at_defaults : self->ufunc, args, flags, keywords);
     return result ? result : recover_from_error(self, args, count, keywords);
 }
 
 inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
-    static const char* names[] = {"ufunc", "required", "parameters", "defaults", "recover", nullptr};
-    PyObject *ufunc, *parameters, *defaults, *recover;
+    static const char* names[] = {"ufunc", "required", "parameters", "defaults", "recover", "at_defaults", nullptr};
+    PyObject *ufunc, *parameters, *defaults, *recover, *at_defaults = Py_None;
     Py_ssize_t required;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O", const_cast<char**>(names), &ufunc, &required,
-                                     &PyTuple_Type, &parameters, &PyTuple_Type, &defaults, &recover))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O|O", const_cast<char**>(names), &ufunc, &required,
+                                     &PyTuple_Type, &parameters, &PyTuple_Type, &defaults, &recover, &at_defaults))
         return -1;
     if (PyTuple_GET_SIZE(parameters) != PyTuple_GET_SIZE(defaults)) {
         PyErr_SetString(PyExc_ValueError, "one default per parameter");
         return -1;
     }
     Py_XSETREF(self->ufunc, Py_NewRef(ufunc));
+    Py_XSETREF(self->at_defaults, Py_NewRef(at_defaults));
     Py_XSETREF(self->parameters, Py_NewRef(parameters));
     Py_XSETREF(self->defaults, Py_NewRef(defaults));
     Py_XSETREF(self->recover, Py_NewRef(recover));
@@ -115,6 +170,7 @@ inline int ufunc_call_traverse(PyObject* object, visitproc visit, void* arg) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->ufunc);
+    Py_VISIT(self->at_defaults);
     Py_VISIT(self->parameters);
     Py_VISIT(self->defaults);
     Py_VISIT(self->recover);
@@ -124,6 +180,7 @@ inline int ufunc_call_traverse(PyObject* object, visitproc visit, void* arg) {
 inline int ufunc_call_clear(PyObject* object) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
     Py_CLEAR(self->ufunc);
+    Py_CLEAR(self->at_defaults);
     Py_CLEAR(self->parameters);
     Py_CLEAR(self->defaults);
     Py_CLEAR(self->recover);
@@ -141,11 +198,7 @@ inline void ufunc_call_dealloc(PyObject* object) {
 // Before __init__ there is nothing to call.
 inline PyObject* ufunc_call_new(PyTypeObject* type, PyObject*, PyObject*) {
     auto* self = reinterpret_cast<UfuncCall*>(type->tp_alloc(type, 0));
-    if (self)
-        self->vectorcall = [](PyObject*, PyObject* const*, size_t, PyObject*) -> PyObject* {
-            PyErr_SetString(PyExc_TypeError, "this UfuncCall was never initialised");
-            return nullptr;
-        };
+    if (self) self->vectorcall = not_initialised;
     return reinterpret_cast<PyObject*>(self);
 }
 

@@ -1,37 +1,30 @@
-"""The same bits on every instruction set, for every thread count, stride and chunking; forks and concurrent callers."""
-
-import os
-import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+"""The same bits on every instruction set, for every thread count, stride and chunking."""
 
 import numpy as np
 import pytest
 
 import softfloor as sf
 from cases import (
-    CASES,
-    DTYPES,
     assert_all_same_bits,
     edges,
     every_case,
     every_dtype,
-    numbers,
     operands_of,
 )
+from processes import run_python
+from softfloor import _core
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def parallel_elements() -> int:
-    """The size from which a call may use threads, as the core states it."""
-    text = (ROOT / "csrc" / "ufunc.hpp").read_text()
-    return 1 << int(re.search(r"parallel_elements = size_t\(1\) << (\d+)", text)[1])
+LARGE = 20_000  # several pages of each dtype, and a rest
 
 
-LARGE = parallel_elements() + 1237
+@pytest.fixture(autouse=True)
+def _threads_for_small_calls():
+    """Calls of any size are split among the threads that are asked for."""
+    before = _core.set_share(0)
+    yield
+    _core.set_share(before)
+
+
 needs_instruction_sets = pytest.mark.skipif(len(sf.cpu.available()) < 2, reason="this CPU has one instruction set only")
 
 
@@ -118,7 +111,6 @@ def test_instruction_sets_rows(dtype, n):
 def test_threads_strides_and_chunks_rows(dtype):
     rows = 700
     z, labels = nasty_rows(dtype, rows, LARGE // rows + 1)
-    assert z.size > parallel_elements()
     with sf.threads.set(1):
         expected = row_calls(z, labels)
     with sf.threads.set(3):
@@ -130,82 +122,6 @@ def test_threads_strides_and_chunks_rows(dtype):
         for position, (part, whole) in enumerate(zip(one, expected, strict=True)):
             if position not in (8, 9):  # a mean over one row is another number
                 assert_all_same_bits((part,), (whole[i : i + 1],))
-
-
-def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_can_call():
-    """OpenMP's threads do not survive a fork; a child that waits for them would hang."""
-    script = f"""
-import os, sys, time, warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on fork beside threads: that is what is tested
-import numpy as np, softfloor as sf
-x = np.linspace(-9, 9, {4 * LARGE}, dtype=np.float32)
-with sf.threads.set(2):
-    expected = sf.gelu(x)
-    child = os.fork()
-    if child == 0:
-        same = (sf.gelu(x) == expected).all() and np.isfinite(sf.softmax(x.reshape(-1, 4))).all()
-        os._exit(0 if same else 3)
-    for _ in range(600):
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            break
-        time.sleep(0.1)
-    else:
-        os.kill(child, 9)
-        sys.exit("the child hangs")
-    assert (sf.gelu(x) == expected).all()
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-    done = run_python(script, OMP_NUM_THREADS="2")
-    assert done.returncode == 0, done.stderr
-
-
-def test_concurrent_python_threads():
-    """Callers in several Python threads, large and small calls mixed, each with its own numbers."""
-    functions = [case for case in CASES if case.inputs == 1]
-    jobs = [(functions[k % len(functions)], DTYPES[k % 4], 100 + (k % 3) * LARGE // 2, k) for k in range(48)]
-    operands = [numbers(dtype, count, seed) for _, dtype, count, seed in jobs]
-    expected = [case(x) for (case, *_), x in zip(jobs, operands, strict=True)]
-    with ThreadPoolExecutor(6) as pool:
-        results = list(pool.map(lambda job: job[0][0](job[1]), zip(jobs, operands, strict=True)))
-    for result, wanted in zip(results, expected, strict=True):
-        assert_all_same_bits(result, wanted)
-
-
-def test_thread_count_is_openmp_s_unless_asked():
-    script = "import softfloor as sf; print(sf.threads.get())"
-    assert run_python(script, OMP_NUM_THREADS="1").stdout.strip() == "1"
-    assert run_python(script, OMP_NUM_THREADS="3").stdout.strip() == "3"
-
-
-def test_threads_set_restores():
-    before = sf.threads.get()
-    with sf.threads.set(1):
-        assert sf.threads.get() == 1
-        with sf.threads.set(2):
-            assert sf.threads.get() == 2
-        assert sf.threads.get() == 1
-        with sf.threads.set(None):
-            assert sf.threads.get() >= 1
-    assert sf.threads.get() == before
-
-
-def test_threadpoolctl():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        assert sf.threads.get() == 1
 
 
 @needs_instruction_sets

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, cpu, threads
+from . import catalogue, cpu, memory, threads
 from .activation import Activation, Function, GatedUnit
 from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
@@ -24,7 +24,18 @@ _FUNCTIONS: dict[str, Any] = {
 }
 globals().update(_FUNCTIONS)
 
-__all__ = ["Activation", "Function", "GatedUnit", "catalogue", "cpu", "functions", "get", "threads", *_FUNCTIONS]
+__all__ = [
+    "Activation",
+    "Function",
+    "GatedUnit",
+    "catalogue",
+    "cpu",
+    "functions",
+    "get",
+    "memory",
+    "threads",
+    *_FUNCTIONS,
+]
 
 
 def functions() -> tuple[str, ...]:

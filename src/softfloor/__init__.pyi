@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import catalogue as catalogue
 from . import cpu as cpu
+from . import memory as memory
 from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function

@@ -15,11 +15,12 @@ class UfuncCall:
         parameters: tuple[str, ...],
         defaults: tuple[float, ...],
         recover: Callable[[Any, Exception, tuple[Any, ...], Mapping[str, Any]], Any] | None,
+        at_defaults: np.ufunc | None = None,
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
-def make_ufunc(function: str, variant: str, name: str, doc: str, /) -> np.ufunc:
-    """A new ufunc over a compiled kernel."""
+def make_ufunc(function: str, variant: str, name: str, doc: str, at_defaults: bool = False, /) -> np.ufunc:
+    """A new ufunc over a compiled kernel; at_defaults: without operands for the parameters."""
 
 def kernels() -> list[tuple[str, str]]:
     """Every (function, variant) that is compiled in."""
@@ -33,8 +34,23 @@ def current_cpu() -> str:
 def use_cpu(name: str, /) -> bool:
     """Run the kernels of that instruction set; False if there are none."""
 
-def get_threads() -> tuple[int, int]:
-    """(threads asked for or 0, threads that the next call may use)."""
+def get_threads() -> tuple[int, int, int]:
+    """(threads asked for or 0, threads that the next call may use, threads that the latest large call used)."""
 
 def set_threads(count: int, /) -> None:
     """Ask for a number of threads; 0 leaves it to OpenMP."""
+
+def set_share(nanoseconds: float, /) -> float:
+    """Nanoseconds of work that a call needs per thread; returns the value before."""
+
+def set_streaming(limit: int, /) -> int:
+    """Bytes of all operands from which results are written around the caches; returns the value before."""
+
+def get_memory() -> tuple[int, float, int]:
+    """(limit in bytes, age in seconds, bytes kept now)."""
+
+def set_memory(limit: int, seconds: float, /) -> None:
+    """How many bytes of freed memory are kept, and how long."""
+
+def release_memory() -> int:
+    """Give kept memory back to the system; returns the bytes."""

@@ -44,7 +44,9 @@ class Function(_core.UfuncCall):
         self.parameters = {parameter.name: parameter.default for parameter in parameters}
         # 1.0 is handed over as True: bool alone leaves promotion to x; a Python float would make float64 of int8.
         defaults = tuple(bool(value) if value in (0, 1) else value for value in self.parameters.values())
-        super().__init__(_core.make_ufunc(*kernel, name, doc), len(operands), tuple(self.parameters), defaults, recover)
+        ufunc = _core.make_ufunc(*kernel, name, doc)
+        at_defaults = _core.make_ufunc(*kernel, name, doc, True) if parameters else None
+        super().__init__(ufunc, len(operands), tuple(self.parameters), defaults, recover, at_defaults)
 
     def __repr__(self) -> str:
         return f"<softfloor function {self.signature()}>"

@@ -1,7 +1,10 @@
 """How many threads a call on a large array may use. The bits of a result do not depend on it.
 
-Without a request softfloor uses what OpenMP offers, so ``OMP_NUM_THREADS`` and ``threadpoolctl`` work as usual. A
-process forked after threads ran, and a call inside another OpenMP region, use one thread.
+Without a request softfloor uses as many as OpenMP offers, so ``OMP_NUM_THREADS`` and ``threadpoolctl`` work as usual.
+A call takes helpers where its work pays for them, which it knows from what earlier calls took. Calls from several
+threads at once (Dask workers, joblib, a `concurrent.futures.ThreadPoolExecutor`) share one set of helpers, so that no
+more threads work than asked for, except the callers themselves. A process made by fork uses one thread until asked for
+more.
 """
 
 from __future__ import annotations
@@ -13,8 +16,29 @@ from . import _core
 
 
 def get() -> int:
-    """The number of threads that the next large call may use."""
+    """The number of threads that the next large call may use.
+
+    Examples
+    --------
+    >>> import softfloor as sf
+    >>> sf.threads.get() >= 1
+    True
+    """
     return _core.get_threads()[1]
+
+
+def used() -> int:
+    """The number of threads that worked on the latest call of the current thread, calls on small arrays not counted.
+
+    Examples
+    --------
+    >>> import numpy as np, softfloor as sf
+    >>> with sf.threads.set(1):
+    ...     y = sf.gelu(np.zeros(1_000_000))
+    ...     sf.threads.used()
+    1
+    """
+    return _core.get_threads()[2]
 
 
 class set:

@@ -1,0 +1,98 @@
+// Results that exceed the caches, written around them.
+#pragma once
+#include "operands.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+#include <algorithm>
+#include <atomic>
+#include <unistd.h>
+
+namespace softfloor {
+
+// Where all operands of a call together exceed this, a result is out of the cache before anybody reads it. Storing it
+// the ordinary way would load each of its lines from memory first. Half the last-level cache, within what was measured
+// on machines that share it with others (docs/design.md).
+inline size_t half_of_last_level_cache() {
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#else
+    long cache = 0;
+#endif
+    return std::clamp(size_t(cache > 0 ? cache : 0) / 2, size_t(32) << 20, size_t(96) << 20);
+}
+inline std::atomic<size_t> streaming_bytes{half_of_last_level_cache()};
+
+constexpr size_t line = 64;
+
+// Both on a line's start, size a multiple of a line.
+inline void stream_lines([[maybe_unused]] char* to, [[maybe_unused]] const char* from, [[maybe_unused]] size_t size) {
+#if defined(__SSE2__)
+    for (size_t i = 0; i < size; i += 16)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                         _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
+#endif
+}
+
+// Whether streaming is possible and pays: contiguous results that start at the same place of a line, apart from the
+// inputs.
+inline bool streams(const Operands& all, size_t size, size_t n) {
+#if !defined(__SSE2__)
+    return false;
+#endif
+    size_t bytes = 0;
+    for (int k = 0; k < all.inputs + all.outputs; ++k) bytes += all.steps[k] ? n * size : 0;
+    if (bytes < streaming_bytes.load(std::memory_order_relaxed)) return false;
+    for (int k = all.inputs; k < all.inputs + all.outputs; ++k) {
+        uintptr_t start = reinterpret_cast<uintptr_t>(all.memory[k]);
+        uintptr_t first = reinterpret_cast<uintptr_t>(all.memory[all.inputs]);
+        if (all.steps[k] != ptrdiff_t(size) || start % size || (start - first) % line) return false;
+        for (int j = 0; j < all.inputs; ++j)
+            if (all.memory[j] == all.memory[k]) return false;  // its lines are in the cache by then
+    }
+    return true;
+}
+
+// Results go through a buffer in the first-level cache. Four pages are walked side by side: four streams keep more of
+// the memory busy than one.
+inline void streamed_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end) {
+    constexpr size_t page = 4096, part = 1024, pages = 4;
+    constexpr int maximum_outputs = 2;
+    alignas(line) char results[maximum_outputs][part];
+    BlockedOperand operands[maximum_operands];
+    for (int k = 0; k < all.inputs; ++k) operands[k].set(all.memory[k], all.steps[k], size);
+
+    bool first = true;
+    auto compute = [&](size_t i, size_t n, bool stream) {
+        const void* in[maximum_operands];
+        void* out[maximum_outputs];
+        for (int k = 0; k < all.inputs; ++k) in[k] = operands[k].read(i, n, first);
+        for (int k = 0; k < all.outputs; ++k) out[k] = stream ? results[k] : all.memory[all.inputs + k] + i * size;
+        kernel(in, out, n);
+        for (int k = 0; stream && k < all.outputs; ++k)
+            stream_lines(all.memory[all.inputs + k] + i * size, results[k], n * size);
+    };
+    auto plainly = [&](size_t from, size_t to) {
+        for (size_t i = from, n; i < to; i += n) {
+            n = std::min(to - i, part / size);
+            compute(i, n, false);
+        }
+    };
+    // A step of 0 fills its buffer once, for the longest part to come.
+    for (int k = 0; k < all.inputs; ++k) operands[k].read(begin, std::min(end - begin, part / size), true);
+    first = false;
+
+    size_t offset = reinterpret_cast<uintptr_t>(all.memory[all.inputs] + begin * size) % line;
+    size_t i = std::min(end, begin + (offset ? (line - offset) / size : 0));
+    plainly(begin, i);
+    for (size_t group = pages * page / size; end - i >= group; i += group)
+        for (size_t at = 0; at < page / size; at += part / size)
+            for (size_t p = 0; p < pages; ++p) compute(i + p * (page / size) + at, part / size, true);
+    plainly(i, end);
+#if defined(__SSE2__)
+    _mm_sfence();  // streaming stores keep no order; whoever is told that this part is done must see it
+#endif
+}
+
+}  // namespace softfloor
