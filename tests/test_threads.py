@@ -122,11 +122,12 @@ def test_set_restores():
 def test_threadpoolctl():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     x = np.linspace(-9, 9, 4_000_000)
-    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        assert sf.threads.get() == 1
-        assert long_call(x) == 1
-    with threadpoolctl.threadpool_limits(3, user_api="openmp"):
-        assert sf.threads.get() == 3
+    with sf.threads.set(None):
+        with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+            assert sf.threads.get() == 1
+            assert long_call(x) == 1
+        with threadpoolctl.threadpool_limits(3, user_api="openmp"):
+            assert sf.threads.get() == 3
 
 
 FORK = """
