@@ -105,7 +105,7 @@ def bits_of(key: str) -> str:
     if key in digests:
         return digests[key]
     name, _, dtype = key.partition(".")
-    if key in ("softfloor", *peers.PEERS):
+    if key in peers.MEASURED:
         kept = [k for k in sorted(digests) if k.endswith(".float32")]
     else:
         kept = [k for k in sorted(digests) if k.startswith(f"{name}.{dtype.partition('.')[0]}.")]

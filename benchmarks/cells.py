@@ -1,0 +1,123 @@
+"""What is measured: a cell per function, variant, dtype, shape, output policy and part, derived from the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from softfloor import catalogue
+from softfloor.catalogue.record import RowKernel
+
+ONE, ALL, AVX2 = "one thread", "all threads", "AVX2, one thread"
+PARTS = (ONE, ALL, AVX2)
+
+SIZES = {
+    "float32": (100, 1_000, 10_000, 100_000, 1_000_000, 30_000_000),
+    "float64": (1_000, 100_000, 10_000_000),
+    "bfloat16": (1_000, 100_000, 10_000_000),
+    "float16": (1_000, 100_000, 10_000_000),
+}
+#: Shapes of the functions along an axis, with the axis.
+ROWS = (((4096, 64), -1), ((1024, 1024), -1), ((512, 32_000), -1), ((1024, 1024), 0))
+
+ACTIVATION_VARIANTS = ("value", "derivative", "vjp", "value_and_derivative")
+GATE_VARIANTS = ("value", "vjp", "value + vjp")
+ROW_VARIANTS = ("value", "value_and_grad")
+
+#: The sizes of a part other than all, and those of ``--quick``.
+AVX2_SIZES = (1_000, 100_000, 1_000_000)
+QUICK_SIZES = {ONE: (1_000, 100_000), ALL: (1_000_000,), AVX2: ()}
+QUICK_ROWS = (((1024, 1024), -1),)
+
+
+class Cell(NamedTuple):
+    """One line of the data. ``axis`` is None for elementwise functions; ``out`` says that outputs are given."""
+
+    part: str
+    function: str
+    variant: str
+    dtype: str
+    shape: tuple[int, ...]
+    axis: int | None
+    out: bool
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def curve(self) -> str:
+        return f"{self.function}.{self.variant}"
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The names of the inputs, in the order of softfloor's call."""
+        record = catalogue.RECORDS[self.function]
+        if isinstance(record, catalogue.Gate):
+            return ("gate", "up") if self.variant == "value" else ("gate", "up", "cotangent")
+        if isinstance(record, catalogue.Rows):
+            kernel = _kernel(record, self.variant)
+            return ("z", "labels") if kernel and kernel.types[1] == "l" else ("z",)
+        return ("x", "cotangent") if self.variant == "vjp" else ("x",)
+
+    @property
+    def results(self) -> int:
+        """How many arrays of ``shape`` come out: those that ``out`` gives. Losses and normalisers are not counted."""
+        record = catalogue.RECORDS[self.function]
+        if isinstance(record, catalogue.Gate):
+            return {"value": 1, "vjp": 2, "value + vjp": 3}[self.variant]
+        if isinstance(record, catalogue.Rows):
+            kernel = _kernel(record, self.variant)
+            return int(kernel is not None and kernel.signature.endswith("(n)"))
+        return 2 if self.variant == "value_and_derivative" else 1
+
+    @property
+    def bytes(self) -> int:
+        """What must be read and written at least: each operand once, each result once."""
+        item = {"float64": 8, "float32": 4}.get(self.dtype, 2)
+        return (len(self.operands) - ("labels" in self.operands) + self.results) * self.size * item
+
+    @property
+    def key(self) -> str:
+        """What ``--only`` looks in, ``gelu.vjp float32 100000 out= one thread``."""
+        shape = "x".join(map(str, self.shape)) + ("" if self.axis in (None, -1) else f" axis {self.axis}")
+        return f"{self.curve} {self.dtype} {shape} {'out=' if self.out else 'allocated'} {self.part}"
+
+
+def _kernel(record: catalogue.Rows, variant: str) -> RowKernel | None:
+    return next((kernel for kernel in record.kernels if kernel.variant == variant), None)
+
+
+def all_cells(quick: bool = False) -> Iterator[Cell]:
+    """Every cell, those of one curve and policy together with sizes rising."""
+    for part in PARTS:
+        yield from _elementwise(part, quick)
+        yield from _along_rows(part, quick)
+
+
+def _elementwise(part: str, quick: bool) -> Iterator[Cell]:
+    for name in catalogue.ACTIVATIONS:
+        for variant in ACTIVATION_VARIANTS[::2] if quick else ACTIVATION_VARIANTS:
+            for dtype, sizes in SIZES.items():
+                if dtype != "float32" and (quick or part == AVX2):
+                    continue
+                for out in (False, True):
+                    for size in QUICK_SIZES[part] if quick else AVX2_SIZES if part == AVX2 else sizes:
+                        yield Cell(part, name, variant, dtype, (size,), None, out)
+
+
+def _along_rows(part: str, quick: bool) -> Iterator[Cell]:
+    if quick and part == AVX2:
+        return
+    for name, record in (catalogue.ROWS | catalogue.GATES).items():
+        gate = isinstance(record, catalogue.Gate)
+        for variant in GATE_VARIANTS if gate else ROW_VARIANTS:
+            if isinstance(record, catalogue.Rows) and not _kernel(record, variant):
+                continue
+            for out in (False, True):
+                for shape, axis in QUICK_ROWS if quick else ROWS:
+                    cell = Cell(part, name, variant, "float32", shape, axis, out)
+                    # A gate is elementwise: an axis makes no difference. A loss alone leaves nothing to give out= for.
+                    if not (gate and axis == 0) and not (out and cell.results == 0):
+                        yield cell

@@ -1,0 +1,88 @@
+"""Medians of interleaved samples: all contenders of a cell take turns, so that a noisy machine disturbs all alike."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from .statement import Statement
+
+#: A sample repeats a statement until it lasts this long: the clock and its call are then below a thousandth.
+SAMPLE = 200e-6
+#: A contender this many times slower than the fastest, whose samples are long, is measured once and not again.
+FAR, LONG = 3.0, 5e-3
+#: A statement that takes longer than this needs no run to warm up before each sample.
+WARM = 5e-3
+
+
+class Effort(NamedTuple):
+    """How much time goes into a cell: ``budget`` seconds of samples within a least and a largest number of rounds."""
+
+    budget: float
+    least: int
+    most: int
+
+
+FULL = Effort(0.12, 5, 25)
+QUICK = Effort(0.1, 5, 15)
+
+
+class Measured(NamedTuple):
+    """Seconds per call, and the number of samples that it is the median of."""
+
+    seconds: float
+    samples: int
+
+
+class _Contender(NamedTuple):
+    statement: Statement
+    number: int
+    seconds: float
+
+    @property
+    def sample(self) -> float:
+        return self.number * self.seconds
+
+
+def measure(contenders: Mapping[str, Sequence[Statement]], effort: Effort, settle: float = 0.0) -> dict[str, Measured]:
+    """Time the contenders, each by the fastest of its statements; ``settle`` seconds of rest precede each sample."""
+    running = {
+        label: min((_calibrated(s) for s in statements), key=lambda c: c.seconds)
+        for label, statements in contenders.items()
+    }
+    fastest = min(contender.seconds for contender in running.values())
+    near = {k: c for k, c in running.items() if c.sample <= LONG or c.seconds <= FAR * fastest}
+    turn = sum(c.sample + settle + (c.seconds if c.seconds < WARM else 0.0) for c in near.values())
+    rounds = max(effort.least, min(effort.most, int(effort.budget / turn)))
+    samples: dict[str, list[float]] = {label: [] for label in near}
+    order = list(near)
+    shuffle = random.Random(0).shuffle
+    for _ in range(rounds):
+        shuffle(order)
+        for label in order:
+            samples[label].append(_sample(near[label], settle))
+    result = {label: Measured(contender.seconds, 1) for label, contender in running.items()}
+    return result | {label: Measured(median(taken), rounds) for label, taken in samples.items()}
+
+
+def _calibrated(statement: Statement) -> _Contender:
+    """How often to repeat a statement, after runs that compile it and warm the caches."""
+    statement.seconds(1)
+    seconds = statement.seconds(1)
+    number = 1
+    while number * seconds < SAMPLE:
+        number = max(number + 1, math.ceil(1.2 * SAMPLE / max(seconds, 1e-8)))
+        seconds = statement.seconds(number) / number
+    return _Contender(statement, number, seconds)
+
+
+def _sample(contender: _Contender, settle: float) -> float:
+    if settle:
+        time.sleep(settle)  # until the threads of the one before have stopped waiting for work
+    if contender.seconds < WARM:
+        contender.statement.seconds(1)
+    return contender.statement.seconds(contender.number) / contender.number

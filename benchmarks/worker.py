@@ -1,0 +1,103 @@
+"""Measures one part in a process of its own: reads a request from standard input, prints one JSON line per cell.
+
+A process per part, because threads and instruction sets of jax and NumPy are settled when they are imported. Within a
+part all contenders run in the same process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from typing import Any
+
+from . import timing
+from .cells import ALL, AVX2, Cell
+
+#: Rest before each sample where several threads run, for the threads of the contender before to fall asleep.
+SETTLE = 1e-3
+#: A peer that was this many times slower than the fastest at the size before is left out where it would take long.
+HOPELESS, TOO_LONG = 4.0, 50e-3
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    cells = [Cell(**{**cell, "shape": tuple(cell["shape"])}) for cell in request["cells"]]
+    part = cells[0].part
+    pinned = part != ALL and _pin()
+    # Peers print to standard output now and then; ours is the parent's.
+    report = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    import numpy as np
+
+    from . import machine
+
+    np.seterr(all="ignore")
+    warnings.simplefilter("ignore")
+    threads = len(os.sched_getaffinity(0)) if part == ALL and hasattr(os, "sched_getaffinity") else 1
+    facts = {"threads": threads, "pinned": pinned, "instruction sets": machine.instruction_sets()}
+    print(json.dumps({"facts": facts}), file=report)
+    effort = timing.Effort(*request["effort"])
+    previous: dict[str, Any] | None = None
+    for cell in cells:
+        before = previous if previous and _same_curve(previous["cell"], cell) else None
+        result = _measured(cell, threads, effort, request["peers"], before)
+        print(json.dumps({"cell": cell._asdict(), **result}), file=report)
+        previous = {"cell": cell, **result}
+
+
+def _pin() -> bool:
+    """Keep this process, and the threads it will start, on one processor: the last, as interrupts favour the first."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    return True
+
+
+def _same_curve(a: Cell, b: Cell) -> bool:
+    """Whether two cells differ in their size alone."""
+    return a._replace(shape=b.shape) == b and b.axis is None
+
+
+def _measured(
+    cell: Cell, threads: int, effort: timing.Effort, labels: list[str], before: dict[str, Any] | None
+) -> dict[str, Any]:
+    from . import operands
+    from .peers import COPY, OURS, PEERS, Absent
+
+    arrays = operands.inputs(cell)
+    contenders: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+    for peer in (OURS, COPY, *PEERS):
+        if peer not in (OURS, COPY) and peer.label not in labels:
+            continue
+        if cell.part == AVX2 and peer.module == "onnxruntime":
+            continue  # it has no switch
+        if peer not in (OURS, COPY) and before and _hopeless(peer.label, cell, before):
+            absent[peer.label] = "far behind at the size before"
+            continue
+        try:
+            contenders[peer.label] = peer.statements(cell, arrays, threads)
+        except Absent as error:
+            if error.args:
+                absent[peer.label] = str(error)
+    measured = timing.measure(contenders, effort, SETTLE if threads > 1 else 0.0)
+    return {
+        "seconds": {label: float(f"{m.seconds:.4g}") for label, m in measured.items()},
+        "samples": {label: m.samples for label, m in measured.items()},
+        "absent": absent,
+    }
+
+
+def _hopeless(label: str, cell: Cell, before: dict[str, Any]) -> bool:
+    seconds = before["seconds"]
+    if label not in seconds:
+        return label in before["absent"]
+    expected = seconds[label] * cell.size / before["cell"].size
+    others = (time for name, time in seconds.items() if name != "copy")
+    return seconds[label] > HOPELESS * min(others) and expected > TOO_LONG
+
+
+if __name__ == "__main__":
+    main()
