@@ -69,6 +69,13 @@ def digests() -> dict[str, str]:
             "softmax_cross_entropy.value_and_grad": loss.value_and_grad(rows, labels),
             "softmax_cross_entropy.probabilities": loss.value_and_grad(rows, weights.astype(kind)),
         }
+        for name in ("softmin", "sparsemax", "entmax15"):
+            function = sf.get(name)
+            results[name] = function(rows, temperature=0.7)
+            results[f"{name}.vjp"] = function.vjp(function(rows), other)
+        results["hardmax"] = sf.hardmax(rows)
+        noise = np.random.Generator(np.random.Philox(length))
+        results["gumbel_softmax"] = sf.gumbel_softmax(rows, temperature=0.7, rng=noise)
         found |= {f"{name}.{dtype}.{length}": digest(result) for name, result in results.items()}
     return found
 

@@ -10,16 +10,30 @@ from typing import Any
 
 from . import catalogue, cpu, memory, threads
 from .activation import Activation, Function, GatedUnit
+from .gumbel import gumbel_softmax
 from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
 from .rows import log_softmax, logsumexp, softmax
+from .soft_minimum import softmin
+from .sparse import entmax15, hardmax, sparsemax
 
 _FUNCTIONS: dict[str, Any] = {
     **{name: Activation(record) for name, record in catalogue.ACTIVATIONS.items()},
     **{name: GatedUnit(record) for name, record in catalogue.GATES.items()},
     **{
         function.name: function
-        for function in (softmax, log_softmax, logsumexp, softmax_cross_entropy, linear_cross_entropy)
+        for function in (
+            softmax,
+            log_softmax,
+            logsumexp,
+            softmin,
+            sparsemax,
+            entmax15,
+            hardmax,
+            gumbel_softmax,
+            softmax_cross_entropy,
+            linear_cross_entropy,
+        )
     },
 }
 globals().update(_FUNCTIONS)

@@ -11,11 +11,16 @@ from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
 from .activation import GatedUnit as GatedUnit
+from .gumbel import gumbel_softmax as gumbel_softmax
 from .linear_losses import linear_cross_entropy as linear_cross_entropy
 from .losses import softmax_cross_entropy as softmax_cross_entropy
 from .rows import log_softmax as log_softmax
 from .rows import logsumexp as logsumexp
 from .rows import softmax as softmax
+from .soft_minimum import softmin as softmin
+from .sparse import entmax15 as entmax15
+from .sparse import hardmax as hardmax
+from .sparse import sparsemax as sparsemax
 
 __version__: str
 

@@ -7,6 +7,7 @@ written with plain file writes: a full disk is then an error to report, where a 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from numpy.lib import format as npy
 
 from . import get
 from .activation import Activation, GatedUnit, check_dtype
+from .gumbel import GumbelSoftmax
 from .losses import SoftmaxCrossEntropy
 from .rows import RowFunction
 from .whole_file import replacing
@@ -81,6 +83,8 @@ class Request:
             raise BadUsage(f"{self.name} takes two arrays, gate and up, and apply reads one; call it from Python")
         if isinstance(function, SoftmaxCrossEntropy):
             raise BadUsage(f"{self.name} needs labels beside the logits, and apply reads one array; use Python")
+        if isinstance(function, GumbelSoftmax):
+            raise BadUsage(f"{self.name} draws random numbers; call it from Python with a generator of yours")
         along_axis = isinstance(function, RowFunction)
         if self.derivative and along_axis:
             raise BadUsage(
@@ -88,7 +92,8 @@ class Request:
             )
         if self.axis is not None and not along_axis:
             raise BadUsage(f"{self.name} works element by element and has no axis")
-        known = ("temperature",) if along_axis else tuple(function.parameters)
+        accepted = inspect.signature(function).parameters if along_axis else function.parameters
+        known = tuple(name for name in accepted if not along_axis or name == "temperature")
         for parameter in self.parameters:
             if parameter not in known:
                 names = ", ".join(known) or "none"

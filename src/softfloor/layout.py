@@ -72,12 +72,12 @@ def as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -
         ) from None
 
 
-def masked(logits: Any, where: Any) -> Any:
-    """The logits with -inf where the mask is false."""
+def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
+    """The logits with -inf (what takes no part in a softmax) where the mask is false."""
     mask = np.asanyarray(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
-    return np.where(mask, logits, logits.dtype.type(-np.inf))
+    return np.where(mask, logits, logits.dtype.type(absent))
 
 
 def check_temperature(temperature: Any) -> float:

@@ -1,0 +1,33 @@
+// softmin(z) = softmax(-z): the row is negated into its result and softmax runs in place.
+#pragma once
+#include "rows.hpp"
+
+namespace softfloor {
+namespace {
+
+// Exact in every format; not arithmetic, so that a signalling NaN raises no flag.
+SOFTFLOOR_INLINE Float16 negated(Float16 x) { return Float16(uint16_t(x) ^ 0x8000u); }
+SOFTFLOOR_INLINE Bfloat16 negated(Bfloat16 x) { return Bfloat16(uint16_t(x) ^ 0x8000u); }
+SOFTFLOOR_INLINE float negated(float x) { return -x; }
+SOFTFLOOR_INLINE double negated(double x) { return -x; }
+
+struct Softmin {  // (n),()->(n): logits, temperature
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        const T* x = static_cast<const T*>(in[0]);
+        T* result = static_cast<T*>(out[0]);
+        for_each(n, [&](size_t i) { result[i] = negated(x[i]); });
+        const void* const operands[] = {result, in[1]};
+        Softmax::run<T>(operands, out, n, scratch);
+    }
+};
+
+struct SoftminVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature.  -p (c - sum p c) / T
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        SoftmaxVjp::run<T>(in, out, n, scratch);
+        T* result = static_cast<T*>(out[0]);
+        for_each(n, [&](size_t i) { result[i] = Format<T>::store(-Format<T>::load(result[i])); });
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
