@@ -80,6 +80,9 @@ def benchmarks(
     terminal.show(tables.tables(outcomes(new)), console)
     for line in page.left_out(new):
         console.print(f"Not measured: {line}", markup=False)
+    for part, found in facts.items():
+        if found.get("lost", 0) > page.BUSY:
+            console.print(f"{part}: other programs took {found['lost']:.0%} of the time; ratios suffer from that")
     console.print(f"Data, figure and page are in {output}", markup=False)
     if failures:
         raise typer.Exit(1)

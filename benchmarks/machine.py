@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .cells import ALL, AVX2, ONE
 from .peers import OURS, PEERS
 
@@ -34,7 +36,7 @@ def describe() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    facts = {}
+    facts: dict[str, str] = {}
     if Path("/proc/cpuinfo").exists():
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, value = line.partition(":")
@@ -71,12 +73,14 @@ def environment(part: str) -> dict[str, str]:
     return one
 
 
-def _avx512_of_numpy() -> list[str]:
-    """The groups of instructions beyond AVX2 that NumPy chose code for on this CPU."""
-    from numpy._core import _multiarray_umath as core
+def _features_of_numpy() -> list[str]:
+    """The groups of instructions beyond its baseline that NumPy has code for and this process uses, the least first."""
+    found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return found
 
-    chosen = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
-    return [name for name in chosen if name.startswith("AVX512") or name == "X86_V4"]
+
+def _avx512_of_numpy() -> list[str]:
+    return [name for name in _features_of_numpy() if name.startswith("AVX512") or name == "X86_V4"]
 
 
 def instruction_sets() -> dict[str, str]:
@@ -90,8 +94,5 @@ def instruction_sets() -> dict[str, str]:
         found["torch"] = torch.backends.cpu.get_cpu_capability()
     except ImportError:
         pass
-    from numpy._core import _multiarray_umath as core
-
-    features = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
-    found["NumPy"] = features[-1] if features else "baseline"
+    found["NumPy"] = ["baseline", *_features_of_numpy()][-1]
     return found

@@ -16,6 +16,9 @@ from .results import outcomes
 
 DATA, FIGURE, PAGE = "benchmark.json", "benchmark.svg", "performance.md"
 
+#: The share of the time taken by other programs from which the page warns of it.
+BUSY = 0.02
+
 HEAD = """# Performance
 
 Written by `python -m benchmarks --output docs`; not to be edited.
@@ -54,7 +57,9 @@ def _part(name: str, facts: dict[str, Any]) -> str:
     sets = ", ".join(f"{label} {text}" for label, text in facts["instruction sets"].items())
     settings = " ".join(f"{k}='{v}'" if " " in v else f"{k}={v}" for k, v in facts["environment"].items())
     pinned = ", pinned to one core" if facts["pinned"] else ""
-    return f"- **{name}**: {facts['threads']} thread{'s'[: facts['threads'] > 1]}{pinned}; {sets}; `{settings}`\n"
+    # Ratios suffer from a busy machine: long samples are disturbed more often than short ones.
+    lost = f"; **{facts['lost']:.0%} of the time went to other programs**" if facts.get("lost", 0) > BUSY else ""
+    return f"- **{name}**: {facts['threads']} thread{'s'[: facts['threads'] > 1]}{pinned}; {sets}; `{settings}`{lost}\n"
 
 
 def left_out(data: dict[str, Any]) -> list[str]:

@@ -51,7 +51,7 @@ def run(
                     for line in worker.stdout:
                         message = json.loads(line)
                         if "facts" in message:
-                            facts[part] = message["facts"] | {"environment": added}
+                            facts.setdefault(part, {"environment": added}).update(message["facts"])
                             continue
                         records.append(message.pop("cell") | message)
                         done(Cell(**{name: records[-1][name] for name in Cell._fields}))

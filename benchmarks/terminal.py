@@ -27,7 +27,7 @@ def show(tables: list[Table], console: Console) -> None:
     for table in tables:
         rich = RichTable(title=table.title, caption=_markup(table.note))
         for i, name in enumerate(table.header):
-            rich.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
+            rich.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0 and name != "cell", min_width=6)
         for row in table.rows:
             rich.add_row(*map(_markup, row))
         console.print(rich)

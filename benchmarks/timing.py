@@ -49,7 +49,10 @@ class _Contender(NamedTuple):
 
 
 def measure(contenders: Mapping[str, Sequence[Statement]], effort: Effort, settle: float = 0.0) -> dict[str, Measured]:
-    """Time the contenders, each by the fastest of its statements; ``settle`` seconds of rest precede each sample."""
+    """Time the contenders, each by the fastest of its statements, which have run once (compiled, caches warm).
+
+    ``settle`` seconds of rest precede each sample.
+    """
     running = {
         label: min((_calibrated(s) for s in statements), key=lambda c: c.seconds)
         for label, statements in contenders.items()
@@ -70,8 +73,7 @@ def measure(contenders: Mapping[str, Sequence[Statement]], effort: Effort, settl
 
 
 def _calibrated(statement: Statement) -> _Contender:
-    """How often to repeat a statement, after runs that compile it and warm the caches."""
-    statement.seconds(1)
+    """How often to repeat a statement."""
     seconds = statement.seconds(1)
     number = 1
     while number * seconds < SAMPLE:

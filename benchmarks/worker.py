@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -40,11 +41,16 @@ def main() -> None:
     print(json.dumps({"facts": facts}), file=report)
     effort = timing.Effort(*request["effort"])
     previous: dict[str, Any] | None = None
+    wall = processor = 0.0
     for cell in cells:
         before = previous if previous and _same_curve(previous["cell"], cell) else None
-        result = _measured(cell, threads, effort, request["peers"], before)
+        result = measured(cell, threads, effort, request["peers"], before)
+        wall, processor = wall + result.pop("wall"), processor + result.pop("processor")
         print(json.dumps({"cell": cell._asdict(), **result}), file=report)
         previous = {"cell": cell, **result}
+    if threads == 1:
+        # One thread without waiting uses its processor all the time, unless others take it away.
+        print(json.dumps({"facts": {"lost": round(max(0.0, 1 - processor / wall), 3)}}), file=report)
 
 
 def _pin() -> bool:
@@ -60,7 +66,7 @@ def _same_curve(a: Cell, b: Cell) -> bool:
     return a._replace(shape=b.shape) == b and b.axis is None
 
 
-def _measured(
+def measured(
     cell: Cell, threads: int, effort: timing.Effort, labels: list[str], before: dict[str, Any] | None
 ) -> dict[str, Any]:
     from . import operands
@@ -73,24 +79,36 @@ def _measured(
         if peer not in (OURS, COPY) and peer.label not in labels:
             continue
         if cell.part == AVX2 and peer.module == "onnxruntime":
-            continue  # it has no switch
-        if peer not in (OURS, COPY) and before and _hopeless(peer.label, cell, before):
-            absent[peer.label] = "far behind at the size before"
+            absent[peer.label] = "it has no switch for its instruction set"
+            continue
+        if peer not in (OURS, COPY) and before and hopeless(peer.label, cell, before):
+            absent[peer.label] = before["absent"].get(peer.label, "far behind at the size before")
             continue
         try:
-            contenders[peer.label] = peer.statements(cell, arrays, threads)
+            statements = peer.statements(cell, arrays, threads)
+            for statement in statements:
+                statement.seconds(1)
+            contenders[peer.label] = statements
         except Absent as error:
             if error.args:
                 absent[peer.label] = str(error)
-    measured = timing.measure(contenders, effort, SETTLE if threads > 1 else 0.0)
+        except Exception as error:
+            if peer == OURS:
+                raise
+            # A library that fails must not end the measurement of the others; the page says that it failed.
+            absent[peer.label] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    begin = time.perf_counter(), time.process_time()
+    times = timing.measure(contenders, effort, SETTLE if threads > 1 else 0.0)
     return {
-        "seconds": {label: float(f"{m.seconds:.4g}") for label, m in measured.items()},
-        "samples": {label: m.samples for label, m in measured.items()},
+        "wall": time.perf_counter() - begin[0],
+        "processor": time.process_time() - begin[1],
+        "seconds": {label: float(f"{m.seconds:.4g}") for label, m in times.items()},
+        "samples": {label: m.samples for label, m in times.items()},
         "absent": absent,
     }
 
 
-def _hopeless(label: str, cell: Cell, before: dict[str, Any]) -> bool:
+def hopeless(label: str, cell: Cell, before: dict[str, Any]) -> bool:
     seconds = before["seconds"]
     if label not in seconds:
         return label in before["absent"]

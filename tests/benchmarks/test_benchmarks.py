@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import softfloor as sf
-from benchmarks import cells, data, operands, page, results, run, tables, timing
+from benchmarks import cells, data, operands, page, results, run, tables, timing, worker
 from benchmarks.commands import app
 from benchmarks.peers import COPY, OURS, PEERS, Absent
 from benchmarks.statement import Statement
@@ -29,7 +29,12 @@ def small(cell):
     return cell._replace(shape=(100,) if len(cell.shape) == 1 else (12, 12))
 
 
-CASES = sorted({small(cell) for cell in ALL if cell.part == cells.ONE}, key=lambda cell: cell.key)
+#: The kind of numbers changes nothing between these and the other variants.
+NARROW = ("value", "vjp")
+CASES = sorted(
+    {small(cell) for cell in ALL if cell.part == cells.ONE and (cell.dtype == "float32" or cell.variant in NARROW)},
+    key=lambda cell: cell.key,
+)
 
 
 @pytest.mark.parametrize("part", cells.PARTS)
@@ -211,3 +216,21 @@ def test_ratios_below_one_are_bold_and_listed():
     assert summary.rows[0][2:4] == ["1 of 2", "1.00"]
     assert ratios.rows[0][1] == "2.00 / **0.50 torch**"
     assert rest[-1].rows[0][1:] == ["0.50", "torch", "2", "4"]
+
+
+def test_a_peer_that_fails_is_reported_and_the_others_measured(monkeypatch):
+    peer = PEERS[0]
+    monkeypatch.setattr(peer.load(), "statements", lambda *_: [Statement("y = 1 / 0", {})])
+    cell = next(cell for cell in ALL if cell.curve == "silu.value" and cell.part == cells.ONE)
+    result = worker.measured(cell, 1, timing.QUICK, [peer.label], None)
+    assert set(result["seconds"]) == {OURS.label}
+    assert result["absent"] == {peer.label: "ZeroDivisionError: division by zero"}
+
+
+def test_a_peer_far_behind_is_left_out_only_where_it_takes_long():
+    cell = next(cell for cell in ALL if cell.curve == "silu.value" and cell.size == 10_000)
+    before = {"cell": cell, "seconds": {OURS.label: 1e-5, "near": 3e-5, "far": 1e-4}, "absent": {"gone": "so"}}
+    larger, largest = cell._replace(shape=(100_000,)), cell._replace(shape=(30_000_000,))
+    assert not worker.hopeless("far", larger, before)
+    assert worker.hopeless("far", largest, before)
+    assert not worker.hopeless("near", largest, before)
