@@ -193,6 +193,14 @@ PyObject* py_set_share(PyObject*, PyObject* nanoseconds) {
     return PyFloat_FromDouble(set_share(share));
 }
 
+PyObject* call_recycling(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+    if (count == 0) return PyErr_Format(PyExc_TypeError, "call_recycling needs a function to call");
+    bool large = false;
+    for (Py_ssize_t i = 1; i < count; ++i) large |= is_large(args[i]);
+    RecyclingScope recycling(large);
+    return PyObject_Vectorcall(args[0], args + 1, size_t(count - 1), names);
+}
+
 PyObject* set_streaming(PyObject*, PyObject* bytes) {
     Py_ssize_t limit = PyLong_AsSsize_t(bytes);
     if (limit == -1 && PyErr_Occurred()) return nullptr;
@@ -224,6 +232,9 @@ PyMethodDef methods[] = {
      "(threads asked for or 0, threads that the next call may use, threads that the latest large call used)."},
     {"set_threads", set_threads, METH_O, "Ask for a number of threads; 0 leaves it to OpenMP."},
     {"set_share", py_set_share, METH_O, "Nanoseconds of work that a call needs per thread; returns the value before."},
+    {"call_recycling", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_recycling)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "call_recycling(function, *args, **keywords): the call, its large results in recycled memory."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},

@@ -19,9 +19,6 @@
 namespace softfloor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double, std::nano>(Clock::now() - start).count(); }
-
 std::atomic<int> requested{0};
 std::atomic<double> share{10'000};  // measured: docs/design.md
 thread_local int used = 1;
@@ -30,10 +27,10 @@ std::atomic<bool> forked{false};
 // A call in progress. All but `next` is guarded by the pool's mutex.
 struct Job {
     const Pieces& pieces;
-    size_t part;  // items per claim
-    int limit;    // threads that may be active in the process while helpers join
-    int wanted;   // helpers still wanted
-    std::atomic<size_t> next{0};
+    size_t part;                     // items per claim
+    int limit;                       // threads that may be active in the process while helpers join
+    int wanted;                      // helpers still wanted
+    std::atomic<size_t> next{part};  // the first part is the caller's
     int joined = 0;
     Job* following = nullptr;
     std::atomic<int> inside{0};  // helpers at work; written under the mutex
@@ -78,11 +75,11 @@ Pool& all = *new Pool;
 
 // Calls often come in rows, and waking a sleeping helper takes longer than many of them: a helper that is out of work
 // looks out for more for this long, offering its processor to others. A caller waits likewise for the last parts.
-constexpr double lookout_nanoseconds = 50'000;
+constexpr std::chrono::microseconds lookout{50};
 
 template <class Condition> void look_out(Condition condition) {
-    Clock::time_point start = Clock::now();
-    while (!condition() && since(start) < lookout_nanoseconds) sched_yield();
+    Clock::time_point end = Clock::now() + lookout;
+    while (!condition() && Clock::now() < end) sched_yield();
 }
 
 void help() {
@@ -139,8 +136,7 @@ void run_shared(const Pieces& pieces, int threads, size_t part, ElementCost& cos
     lock.unlock();
     if (sleeping == 1) all.work.notify_one();
     else if (sleeping > 1) all.work.notify_all();
-    Clock::time_point start = Clock::now();
-    if (job.run_one()) cost.measured(since(start), part * pieces.elements_per_item);
+    cost.measure(part * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, part); });
     while (job.run_one()) {
     }
     look_out([&] { return job.inside.load(std::memory_order_relaxed) == 0; });
@@ -183,9 +179,7 @@ void run_pieces(const Pieces& pieces, ElementCost& cost) {
     }
     used = 1;
     if (!cost.wants_measurement()) return pieces.run(pieces.context, 0, pieces.items);
-    Clock::time_point start = Clock::now();
-    pieces.run(pieces.context, 0, pieces.items);
-    cost.measured(since(start), pieces.items * pieces.elements_per_item);
+    cost.measure(pieces.items * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, pieces.items); });
 }
 
 }  // namespace softfloor

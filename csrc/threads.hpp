@@ -1,6 +1,7 @@
 // Splits work over threads, each in a clean floating-point environment.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 
 #if defined(__x86_64__)
@@ -54,6 +55,8 @@ int threads_used();
 // The work, in nanoseconds, that a call must have for each of its threads. Returns the value before.
 double set_share(double nanoseconds);
 
+using Clock = std::chrono::steady_clock;
+
 // What an element costs a loop, in nanoseconds: the fastest run so far, measured in passing. So the size from which
 // threads pay follows the function, the dtype, the instruction set and the machine, and no table of them goes stale.
 // Only speed depends on it, never a result.
@@ -61,6 +64,7 @@ class ElementCost {
     std::atomic<float> fastest{unknown};
     std::atomic<unsigned> calls{0};
     static constexpr float unknown = 1e30f, guess = 1.0f;
+    static constexpr unsigned young = 64;
 
   public:
     ElementCost() = default;
@@ -72,10 +76,14 @@ class ElementCost {
     // Reading the clock twice costs as much as hundreds of elements, so seasoned loops do it now and then only.
     bool wants_measurement() {
         unsigned count = calls.fetch_add(1, std::memory_order_relaxed);
-        return count < 64 || count % 16 == 0;
+        return count < young || count % 16 == 0;
     }
-    void measured(double nanoseconds, size_t elements) {
-        float cost = float(nanoseconds / double(elements));
+    bool is_young() const { return calls.load(std::memory_order_relaxed) < young; }
+    template <class Run> void measure(size_t elements, Run run) {
+        Clock::time_point start = Clock::now();
+        run();
+        std::chrono::duration<double, std::nano> time = Clock::now() - start;
+        float cost = float(time.count() / double(elements));
         if (cost < fastest.load(std::memory_order_relaxed)) fastest.store(cost, std::memory_order_relaxed);
     }
 };

@@ -87,9 +87,18 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
             if (n > 1 &&
                 entangled(operands.memory[k], operands.steps[k], operands.memory[j], operands.steps[j], n, size))
                 block_size = 1;
-    bool contiguous = block_size == block, stream = contiguous && streams(operands, size, n);
+    bool contiguous = block_size == block, stream = contiguous && can_stream(operands, size, n);
     for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.steps[k] == ptrdiff_t(size);
     size_t page = 4096 / size;  // threads share no page, so each first touches its own
+    if (stream) {
+        // From memory every function looks slow: what it costs shows in the cache, where a page is computed once more.
+        FloatingPointEnvironment environment;
+        if (contiguous && n >= page && loop.cost.is_young()) {
+            contiguous_range(kernel, operands, size, 0, page);
+            loop.cost.measure(page, [&] { contiguous_range(kernel, operands, size, 0, page); });
+        }
+        stream = streaming_pays(loop.cost, operands, size);
+    }
     parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
         if (stream) streamed_range(kernel, operands, size, begin, end);
         else if (contiguous) contiguous_range(kernel, operands, size, begin, end);

@@ -43,6 +43,9 @@ def set_threads(count: int, /) -> None:
 def set_share(nanoseconds: float, /) -> float:
     """Nanoseconds of work that a call needs per thread; returns the value before."""
 
+def call_recycling(function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Any:
+    """The call, its large results in recycled memory."""
+
 def set_streaming(limit: int, /) -> int:
     """Bytes of all operands from which results are written around the caches; returns the value before."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from . import _core
 from .layout import Layout, as_logits
 from .rows import RowFunction
 
@@ -182,7 +183,7 @@ class SoftmaxCrossEntropy(RowFunction):
     def _gradient(self, rows: Any, targets: Any, kind: str, layout: Layout, scale: Any, out: Any) -> tuple[Any, Any]:
         gufunc = self._gufuncs[f"{kind}value_and_grad"]
         if out is None:
-            losses, gradient = gufunc(rows, targets, scale)
+            losses, gradient = _core.call_recycling(gufunc, rows, targets, scale)
             return losses, layout.restore(gradient)
         if not isinstance(out, np.ndarray) or out.shape != layout.shape:
             given = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__

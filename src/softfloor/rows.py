@@ -63,7 +63,7 @@ class RowFunction:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:
-            result = gufunc(*operands)
+            result = _core.call_recycling(gufunc, *operands)
             return layout.restore(result) if result_is_row else result
         expected = layout.shape if result_is_row else layout.outer_shape
         if not isinstance(out, np.ndarray):
@@ -71,7 +71,7 @@ class RowFunction:
         if out.shape != expected:
             raise ValueError(f"{self.name}: out has shape {out.shape}; the result has shape {expected}")
         if result_is_row and len(layout.axes) != 1:
-            result = layout.restore(gufunc(*operands))
+            result = layout.restore(_core.call_recycling(gufunc, *operands))
             np.copyto(out, result, casting="same_kind")
         else:
             gufunc(*operands, out=layout.rows(out) if result_is_row else out)
