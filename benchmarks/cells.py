@@ -86,7 +86,9 @@ class Cell(NamedTuple):
 
 
 def _kernel(record: catalogue.Rows, variant: str) -> RowKernel | None:
-    return next((kernel for kernel in record.kernels if kernel.variant == variant), None)
+    """The kernel of a variant that takes one row, and beside it a label and numbers at most."""
+    kernels = (kernel for kernel in record.kernels if kernel.signature.partition("->")[0].count("n") == 1)
+    return next((kernel for kernel in kernels if kernel.variant == variant), None)
 
 
 def all_cells(quick: bool = False) -> Iterator[Cell]:

@@ -97,6 +97,7 @@ def _rows(cell: Cell) -> Callable[..., Any]:
 
     found: dict[str, Callable[..., Any]] = {
         "softmax.value": lambda z: jax.nn.softmax(z, axis),
+        "softmin.value": lambda z: jax.nn.softmax(-z, axis),
         "log_softmax.value": lambda z: jax.nn.log_softmax(z, axis),
         "logsumexp.value": lambda z: jax.nn.logsumexp(z, axis),
         "softmax_cross_entropy.value": loss,

@@ -176,6 +176,12 @@ def _softmax(z: np.ndarray, axis: int, out: Any = None) -> np.ndarray:
     return np.divide(e, e.sum(axis, keepdims=True), out=e)
 
 
+def _softmin(z: np.ndarray, axis: int, out: Any = None) -> np.ndarray:
+    e = np.subtract(z.min(axis, keepdims=True), z, out=out)
+    np.exp(e, out=e)
+    return np.divide(e, e.sum(axis, keepdims=True), out=e)
+
+
 def _log_softmax(z: np.ndarray, axis: int, out: Any = None) -> np.ndarray:
     q = _shifted(z, axis, out)
     return np.subtract(q, np.log(np.exp(q).sum(axis, keepdims=True)), out=q)
@@ -212,6 +218,7 @@ def _cross_entropy_and_gradient(
 
 _ALONG_ROWS = {
     "softmax.value": _softmax,
+    "softmin.value": _softmin,
     "log_softmax.value": _log_softmax,
     "logsumexp.value": _logsumexp,
     "softmax_cross_entropy.value": _cross_entropy,

@@ -120,7 +120,9 @@ def _nodes(cell: Cell) -> list[Any]:
         ]
     if cell.function == "swiglu" or cell.variant == "value_and_grad":
         raise Absent
-    along = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+    along = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "hardmax": "Hardmax"}
+    if cell.function == "softmin":
+        return [node("Neg", ["z"], ["n"]), node("Softmax", ["n"], ["y"], axis=cell.axis)]
     if cell.function in along:
         return [node(along[cell.function], ["z"], ["y"], axis=cell.axis)]
     raise Absent

@@ -31,6 +31,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 }
 _ROWS: dict[str, Callable[..., Any]] = {
     "softmax.value": special.softmax,
+    "softmin.value": lambda z, axis: special.softmax(-z, axis),
     "log_softmax.value": special.log_softmax,
     "logsumexp.value": special.logsumexp,
     "softmax_cross_entropy.value": lambda z, labels, axis: (

@@ -149,6 +149,7 @@ def _gate(cell: Cell) -> list[str]:
 def _rows(cell: Cell) -> list[str]:
     direct = {
         "softmax.value": "torch.softmax(z, axis{out})",
+        "softmin.value": "torch.softmax(-z, axis{out})",
         "log_softmax.value": "torch.log_softmax(z, axis{out})",
         "logsumexp.value": "torch.logsumexp(z, axis{out})",
     }

@@ -114,6 +114,9 @@ def _rows(function: str, variant: str, axis: int | None) -> Callable[..., Any]:
     def softmax(z: Any, y: Any) -> None:
         y.copy_(torch.softmax(z, axis))
 
+    def softmin(z: Any, y: Any) -> None:
+        y.copy_(torch.softmax(-z, axis))
+
     def log_softmax(z: Any, y: Any) -> None:
         y.copy_(torch.log_softmax(z, axis))
 
@@ -127,6 +130,7 @@ def _rows(function: str, variant: str, axis: int | None) -> Callable[..., Any]:
 
     found: dict[str, Callable[..., Any]] = {
         "softmax.value": softmax,
+        "softmin.value": softmin,
         "log_softmax.value": log_softmax,
         "logsumexp.value": logsumexp,
         "softmax_cross_entropy.value": loss,
