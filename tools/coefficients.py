@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import mpmath
+import numpy as np
 from mpmath import mp, mpf
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,6 +83,32 @@ def array(name, coefficients):
     return f"constexpr double {name}[] = {{\n    {body}}};"
 
 
+def minimax(function, weight, low, high, degree, rounds=12):
+    """The polynomial whose largest error times weight is smallest, by Remez' exchange on a grid."""
+    grid = [low + (high - low) * mpf(i) / 2000 for i in range(2001)]
+    points = sorted(chebyshev_nodes(low, high, degree + 2))
+    for _ in range(rounds):
+        rows = [[x**j for j in range(degree + 1)] + [(-1) ** i / weight(x)] for i, x in enumerate(points)]
+        solution = list(mpmath.lu_solve(mp.matrix(rows), mp.matrix([function(x) for x in points])))
+        coefficients = solution[:-1]
+        errors = [(evaluate(coefficients, x) - function(x)) * weight(x) for x in grid]
+        # The next points: the largest error between two changes of its sign.
+        points, largest = [], 0
+        for i in range(len(grid)):
+            if i and (errors[i] > 0) != (errors[i - 1] > 0):
+                points.append(grid[largest])
+                largest = i
+            largest = max(largest, i, key=lambda k: abs(errors[k]))
+        points.append(grid[largest])
+        if len(points) != degree + 2:
+            raise ArithmeticError(f"the error changes its sign {len(points) - 1} times, not {degree + 1}")
+    return coefficients
+
+
+def float32(x):
+    return float(np.float32(float(x)))
+
+
 # ------------------------------------------------------------------------------------------------------------- sections
 def exponential():
     ln2 = mpmath.log(2)
@@ -111,6 +138,29 @@ def exponential():
             array(name, c),
         ]
     return lines
+
+
+def exponential_of_rows():
+    """float32 throughout, with the coefficients' own rounding in the measured error."""
+    ln2 = mpmath.log(2)
+    high = mpf(round(float(ln2) * 2**15)) / 2**15
+    # The multiple of ln 2 is chosen by float32 arithmetic on arguments down to -133: it may pass the half by 133 2^-24.
+    half = ln2 / 2 * mpf("1.0001")
+
+    def quotient(r):
+        return sum(r ** (j - 2) / mpmath.factorial(j) for j in range(2, 40))
+
+    c = [float32(x) for x in minimax(quotient, lambda r: r * r / mpmath.exp(r), -half, half, 4)]
+    error = error_in_bits(lambda r: (evaluate(c, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
+    body = ",\n    ".join(hexadecimal(x) + "f" for x in c)
+    return [
+        f"constexpr float log2_e_float = {hexadecimal(float32(1 / ln2))}f;",
+        "// ln 2 = ln2_grid + ln2_rest, ln2_grid a multiple of 2^-15.",
+        f"constexpr float ln2_grid = {hexadecimal(high)}f;",
+        f"constexpr float ln2_rest = {hexadecimal(float32(ln2 - high))}f;",
+        f"// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2: error of e^r {error}",
+        f"constexpr float exp_float[] = {{\n    {body}}};",
+    ]
 
 
 def normal_tail():
@@ -220,7 +270,7 @@ class MpmathNamespace:
 
 
 def header():
-    body = "\n".join([*exponential(), "", *normal_tail(), "", *zeros_of_slopes()])
+    body = "\n".join([*exponential(), "", *exponential_of_rows(), "", *normal_tail(), "", *zeros_of_slopes()])
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
 // clang-format off
 #pragma once

@@ -33,6 +33,18 @@ constexpr double exp_pair[] = {
     0x1.af390ba7e6f47p-26,
     0x1.1f6717774d5e0p-29};
 
+constexpr float log2_e_float = 0x1.7154760000000p+0f;
+// ln 2 = ln2_grid + ln2_rest, ln2_grid a multiple of 2^-15.
+constexpr float ln2_grid = 0x1.62e4000000000p-1f;
+constexpr float ln2_rest = 0x1.7f7d1c0000000p-20f;
+// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2: error of e^r 2^-28.0
+constexpr float exp_float[] = {
+    0x1.fffffc0000000p-2f,
+    0x1.5554920000000p-3f,
+    0x1.5558f20000000p-5f,
+    0x1.1239e20000000p-7f,
+    0x1.6a24340000000p-10f};
+
 constexpr Pair inverse_sqrt_two_pi = Pair{0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
 // e^(t^2/2) erfc(t/sqrt 2) on [0, 14.5]: relative error 2^-33.4
 constexpr double tail_numerator[] = {

@@ -40,20 +40,23 @@ SOFTFLOOR_INLINE float round_to_odd(double x) {
     return bits_to_float(back == x ? bits : bits | 1u);
 }
 
-template <class T> T narrow(double x);
-template <> SOFTFLOOR_INLINE float narrow<float>(double x) { return float(x); }
-template <> SOFTFLOOR_INLINE Bfloat16 narrow<Bfloat16>(double x) {
-    uint32_t bits = float_to_bits(round_to_odd(x));
+template <class T> T narrow(float x);
+template <> SOFTFLOOR_INLINE float narrow<float>(float x) { return x; }
+template <> SOFTFLOOR_INLINE Bfloat16 narrow<Bfloat16>(float x) {
+    uint32_t bits = float_to_bits(x);
     return Bfloat16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
-template <> SOFTFLOOR_INLINE Float16 narrow<Float16>(double x) {
-    float odd = round_to_odd(x);
-    uint32_t sign = float_to_bits(odd) >> 16 & 0x8000u, size = float_to_bits(odd) & 0x7fffffffu;
+template <> SOFTFLOOR_INLINE Float16 narrow<Float16>(float x) {
+    uint32_t sign = float_to_bits(x) >> 16 & 0x8000u, size = float_to_bits(x) & 0x7fffffffu;
     // Adding 1/2 leaves the units of 2^-24 of a subnormal half in the last bits, rounded by the addition.
     uint32_t subnormal = float_to_bits(bits_to_float(size) + 0.5f) - 0x3f000000u;
     uint32_t normal = (size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13;
     uint32_t result = size < 0x38800000u ? subnormal : size >= 0x47800000u ? 0x7c00u : normal;
     return Float16(sign | result);
+}
+template <class T> SOFTFLOOR_INLINE T narrow(double x) {
+    if constexpr (sizeof(T) == 4) return float(x);
+    else return narrow<T>(round_to_odd(x));
 }
 SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
 
@@ -65,7 +68,7 @@ SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double
 template <class T> struct Format {  // float16, bfloat16, float32
     using Number = double;
     SOFTFLOOR_INLINE static double load(T x) { return double(widen(x)); }
-    SOFTFLOOR_INLINE static T store(double x) {
+    template <class Number> SOFTFLOOR_INLINE static T store(Number x) {  // float or double
         T rounded = narrow<T>(x);
         if constexpr (sizeof(T) == 4) return canonical(rounded);
         else return x == x ? rounded : quiet_nan();

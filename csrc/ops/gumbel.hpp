@@ -17,7 +17,7 @@ SOFTFLOOR_INLINE Pair logarithm(Pair x) {
 template <class T> void write_perturbed(const T* z, const double* uniform, double* y, size_t n) {
     for (size_t i = 0; i < n; ++i) {
         Pair noise = -logarithm(-logarithm(two_sum(uniform[i], 0x1p-54)));
-        double logit = Row<T>::number(z[i]);
+        double logit = WideRow<T>::number(z[i]);
         Pair sum = two_sum(logit, noise.hi);
         y[i] = __builtin_fabs(logit) <= largest<Pair> ? sum.hi + (sum.lo + noise.lo) : logit;
     }
@@ -28,10 +28,10 @@ struct GumbelSoftmax {  // (n),(n),()->(n): logits, uniform numbers, temperature
         double* y = static_cast<double*>(scratch);
         T* result = static_cast<T*>(out[0]);
         write_perturbed(static_cast<const T*>(in[0]), static_cast<const double*>(in[1]), y, n);
-        Row<double> row(y, n, *static_cast<const double*>(in[2]));
-        row.sum_others_into(y);
+        WideRow<double> row(y, n, *static_cast<const double*>(in[2]));
+        row.sum_into(y);
         Pair each = times_power_of_two(row.inverse_total(), power_of_two(-row.stored_power));
-        for_each(n, [&](size_t i) { result[i] = stored<T>(scaled_term(y[i], each)); });
+        for_each(n, [&](size_t i) { result[i] = stored<T>(Pair(y[i]) * each); });
     }
 };
 

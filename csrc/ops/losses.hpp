@@ -8,24 +8,24 @@
 namespace softfloor {
 namespace {
 
-template <class T> SOFTFLOOR_INLINE typename Row<T>::N class_loss(Row<T>& row, int64_t label) {
-    auto depth = row.depth(Row<T>::number(row.x[label]));
-    auto log_of_total = row.log_of_total();
+// The loss of a class from the depth of its logit, which is read before a gradient may take the logits' place.
+template <class Row, class N> SOFTFLOOR_INLINE N class_loss(const Row& row, N depth) {
+    N log_of_total = row.log_of_total();
     bool unbounded = (head(depth) == infinity) | (head(log_of_total) == infinity);
-    return unbounded && head(row.others) == head(row.others) ? decltype(depth)(infinity) : depth + log_of_total;
+    return unbounded && head(row.others) == head(row.others) ? N(infinity) : depth + log_of_total;
 }
 
-template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& row, const T* labels) {
-    using N = typename Row<T>::N;
+template <class T> SOFTFLOOR_INLINE typename WideRow<T>::N probability_loss(WideRow<T>& row, const T* labels) {
+    using N = typename WideRow<T>::N;
     N log_of_total = row.log_of_total();
     // A class of probability 0 costs nothing, even where its logit is -inf; any other class costs inf there, which is
     // counted apart because an error-free sum cannot hold it.
     auto impossible = [&](size_t i) {
-        bool unbounded = (head(log_of_total) == infinity) | (head(row.depth(Row<T>::number(row.x[i]))) == infinity);
-        return unbounded & (Row<T>::number(labels[i]) != 0);
+        bool unbounded = (head(log_of_total) == infinity) | (head(row.depth(WideRow<T>::number(row.x[i]))) == infinity);
+        return unbounded & (WideRow<T>::number(labels[i]) != 0);
     };
     N loss = sum_of<N>(row.n, [&](size_t i) {
-        N weight = Format<T>::load(labels[i]), surprise = row.depth(Row<T>::number(row.x[i])) + log_of_total;
+        N weight = Format<T>::load(labels[i]), surprise = row.depth(WideRow<T>::number(row.x[i])) + log_of_total;
         return select((head(weight) == 0) | impossible(i), N(0.0), weight * surprise);
     });
     double count = sum_of<double>(row.n, [&](size_t i) { return impossible(i) ? 1.0 : 0.0; });
@@ -34,16 +34,18 @@ template <class T> SOFTFLOOR_INLINE typename Row<T>::N probability_loss(Row<T>& 
 }
 
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
+        row.find_place();
         row.sum_others();
-        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, *static_cast<const int64_t*>(in[1])));
+        double logit = row.entry(size_t(*static_cast<const int64_t*>(in[1])));
+        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
     }
 };
 
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         row.sum_others();
         *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
     }
@@ -51,32 +53,26 @@ struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
 
 struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, scale of the gradient
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        using N = typename Row<T>::N;
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
-        int64_t label = *static_cast<const int64_t*>(in[1]);
-        N scale = *static_cast<const double*>(in[2]);
+        Row<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
+        size_t label = size_t(*static_cast<const int64_t*>(in[1]));
+        double scale = *static_cast<const double*>(in[2]);
+        double logit = row.entry(label);
         T* gradient = static_cast<T*>(out[1]);
-        // Read before the row is overwritten: the gradient may take the logits' place.
-        double label_logit = Row<T>::number(row.x[label]);
-        N label_depth = row.depth(label_logit), label_term = Row<T>::exponential(label_depth);
-        auto* terms = terms_of(gradient, scratch);
-        row.sum_others_into(terms);
-        N log_of_total = row.log_of_total(), inverse_total = row.inverse_total(), each = inverse_total * scale;
-        N each_stored = times_power_of_two(each, power_of_two(-row.stored_power));
-        for_each(n, [&](size_t i) { gradient[i] = Format<T>::store(scaled_term(terms[i], each_stored)); });
+        auto* terms = row.terms_in(gradient);
+        row.find_place();
+        row.sum_into(terms);
+        auto each = row.inverse_total() * typename Row<T>::N(scale);
+        row.write_scaled(terms, gradient, each);
         // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
-        N rest = label_logit == row.maximum ? row.others + N(row.ties - 1.0) : row.others - label_term + N(row.ties);
-        gradient[label] = Format<T>::store(row.empty() ? N(0.0) : -(rest * each));
-        bool unbounded = (head(label_depth) == infinity) | (head(log_of_total) == infinity);
-        N loss = unbounded && head(row.others) == head(row.others) ? N(infinity) : label_depth + log_of_total;
-        *static_cast<T*>(out[0]) = Format<T>::store(loss);
+        gradient[label] = Format<T>::store(row.empty() ? decltype(each)(0.0) : -(row.total_without(logit) * each));
+        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
     }
 };
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        using N = typename Row<T>::N;
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0);
+        using N = typename WideRow<T>::N;
+        WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
         N scale = *static_cast<const double*>(in[2]);
         row.sum_others();
@@ -86,7 +82,7 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
         bool empty = row.empty();
         // The term is computed again in full precision: softmax and label may cancel.
         for_each(n, [&](size_t i) {
-            N probability = Row<T>::exponential(row.depth(Row<T>::number(row.x[i]))) * each;
+            N probability = WideRow<T>::exponential(row.depth(WideRow<T>::number(row.x[i]))) * each;
             N difference = (probability - Format<T>::load(labels[i])) * scale;
             gradient[i] = Format<T>::store(select(empty, N(0.0), difference));
         });

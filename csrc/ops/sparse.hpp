@@ -56,7 +56,7 @@ template <class Predicate> SOFTFLOOR_INLINE size_t first_of(size_t n, Predicate 
     return n;
 }
 template <class T> SOFTFLOOR_INLINE bool any_nan(const T* x, size_t n) {
-    return first_of(n, [&](size_t i) { return Row<T>::plain(x[i]) != Row<T>::plain(x[i]); }) < n;
+    return first_of(n, [&](size_t i) { return WideRow<T>::plain(x[i]) != WideRow<T>::plain(x[i]); }) < n;
 }
 
 // What is left to write of a row that has no threshold: NaN, or the maxima share the mass; true if that was all.
@@ -64,9 +64,9 @@ template <class T> SOFTFLOOR_INLINE bool is_limit(const T* x, T* out, size_t n, 
     bool nan = any_nan(x, n);
     if (!nan && __builtin_fabs(maximum) != infinity) return false;
     double ties = 0;
-    for (size_t i = 0; i < n; ++i) ties += Row<T>::number(x[i]) == maximum;
+    for (size_t i = 0; i < n; ++i) ties += WideRow<T>::number(x[i]) == maximum;
     double share = nan ? __builtin_nan("") : maximum > 0 ? 1.0 / ties : 0.0;
-    for_each(n, [&](size_t i) { out[i] = Format<T>::store(nan || Row<T>::number(x[i]) == maximum ? share : 0.0); });
+    for_each(n, [&](size_t i) { out[i] = Format<T>::store(nan || WideRow<T>::number(x[i]) == maximum ? share : 0.0); });
     return true;
 }
 
@@ -104,7 +104,7 @@ template <class T, class Law> struct SparseRow {
         for (size_t begin = 0; begin < n; begin += search_block) {
             size_t end = n - begin < search_block ? n : begin + search_block;
             uint32_t above = 0;
-            for (size_t i = begin; i < end; ++i) above += Row<T>::plain(x[i]) > low;
+            for (size_t i = begin; i < end; ++i) above += WideRow<T>::plain(x[i]) > low;
             body(begin, end, above != 0);
         }
     }
@@ -145,7 +145,7 @@ template <class T, class Law> struct SparseRow {
         for_each_block([&](size_t begin, size_t end, bool any) {
             if (!any) return;
             for (size_t i = begin; i < end; ++i) {
-                double z = Row<T>::number(x[i]);
+                double z = WideRow<T>::number(x[i]);
                 candidates[count] = z;
                 count += depth(z, 0.0) < reach;
             }
@@ -159,7 +159,7 @@ template <class T, class Law> struct SparseRow {
         for_each_block([&](size_t begin, size_t end, bool any) {
             if (!any) return for_each(end - begin, [&](size_t i) { out[begin + i] = T(0); });
             for_each(end - begin, [&](size_t i) {
-                Pair gap = threshold - depth(Row<T>::number(x[begin + i]), Pair());
+                Pair gap = threshold - depth(WideRow<T>::number(x[begin + i]), Pair());
                 Pair p = Law::probability(gap, inverse_unit);
                 out[begin + i] = stored<T>(select(head(gap) > 0, p, Pair(0.0)));
             });
@@ -171,7 +171,7 @@ template <class Law> struct Sparse {  // (n),()->(n): logits, temperature
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         const T* x = static_cast<const T*>(in[0]);
         T* result = static_cast<T*>(out[0]);
-        double maximum = maximum_of(n, [&](size_t i) { return Row<T>::plain(x[i]); });
+        double maximum = maximum_of(n, [&](size_t i) { return WideRow<T>::plain(x[i]); });
         if (is_limit(x, result, n, maximum)) return;
         SparseRow<T, Law>(x, n, maximum, *static_cast<const double*>(in[1]), static_cast<double*>(scratch))
             .write(result);
@@ -200,12 +200,12 @@ struct RootShares {
 };
 template <class Shares> struct SparseVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        using N = typename Row<T>::N;
+        using N = typename WideRow<T>::N;
         const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         T* result = static_cast<T*>(out[0]);
         N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
         bool nan = any_nan(p, n);
-        auto absent = [&](size_t i) { return Row<T>::number(p[i]) == 0; };
+        auto absent = [&](size_t i) { return WideRow<T>::number(p[i]) == 0; };
         auto share = [&](size_t i) { return Shares::of(Format<T>::load(p[i])); };
         N weighted =
             sum_of<N>(n, [&](size_t i) { return select(absent(i), N(0.0), share(i) * Format<T>::load(c[i])); });
@@ -231,7 +231,7 @@ template <class T, class Get> SOFTFLOOR_INLINE void write_one_hot(T* out, size_t
 struct Hardmax {  // (n)->(n): logits
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         const T* x = static_cast<const T*>(in[0]);
-        write_one_hot(static_cast<T*>(out[0]), n, [&](size_t i) { return Row<T>::number(x[i]); });
+        write_one_hot(static_cast<T*>(out[0]), n, [&](size_t i) { return WideRow<T>::number(x[i]); });
     }
 };
 
@@ -240,7 +240,7 @@ struct HardmaxVjp {  // (n)->(n): what hardmax returned.  0 wherever a derivativ
         const T* p = static_cast<const T*>(in[0]);
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
-            double value = Row<T>::number(p[i]);
+            double value = WideRow<T>::number(p[i]);
             result[i] = Format<T>::store(value == value ? 0.0 : value);
         });
     }

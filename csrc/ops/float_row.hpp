@@ -1,0 +1,195 @@
+// One contiguous row of float32, float16 or bfloat16 in float32 terms, summed up in double.
+//
+// A row is reduced to its maximum m, the place of one entry equal to it, and S = sum of e^-(m - x)/T over the others.
+//   softmax = e^-(m-x)/T / (1 + S),   logsumexp = m/T + L,   log_softmax = -(m-x)/T - L,   L = log1p(S).
+// Keeping one maximum out of S keeps L accurate when it is tiny.
+//
+// Sums: 64 lanes of float32 take at most 16 terms each, then go to 16 lanes of double. For n = 64 q that costs at most
+// (q + 2) 2^-24 of the sum, a fifteenth of the promised n 2^-26; up to n = 64 no two terms meet in float32 but the four
+// of a lane. One order of additions, whatever the width of vectors: the bits are the same everywhere.
+#pragma once
+#include "../math/exp_float.hpp"
+#include "../math/log1p.hpp"
+#include "wide_row.hpp"
+
+namespace softfloor {
+namespace {
+
+template <class T> struct FloatRow {
+    using N = double;
+    static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1);
+
+    const float* x;
+    size_t n;
+    float* room;  // scratch for n float32, where half precisions keep their row
+    double inverse_temperature;
+    float maximum;
+    size_t place = nowhere;  // of an entry that equals the maximum
+    enum { plain, general, infinite } form = plain;
+    RowExponential exponential;
+    // In units of 2^-64: the exact term of a maximum, the computed one, and the sum of all other terms.
+    double exact_top = 0.0, top = 0.0, others = 0.0;
+
+    FloatRow(const T* row, size_t count, double temperature, void* scratch)
+        : n(count),
+          room(static_cast<float*>(scratch)),
+          inverse_temperature(temperature == 1.0 ? 1.0 : 1.0 / temperature) {
+        if constexpr (sizeof(T) == 4) {
+            x = row;
+        } else {
+            for_each(n, [&](size_t i) { room[i] = widen(row[i]); });
+            x = room;
+        }
+        maximum = maximum_of(n, [&](size_t i) { return x[i]; });
+        choose_form();
+    }
+
+    void choose_form() {
+        if (!(__builtin_fabsf(maximum) <= largest_float)) {
+            form = infinite;
+            exact_top = 0x1p64;
+            return;
+        }
+        double scale = 1.0, reach = maximum;
+        if (inverse_temperature != 1.0) {
+            // Beyond these limits every row is one-hot, or flat, to the last digit.
+            scale = inverse_temperature < 0x1p-190 ? 0x1p-190 : at_most(inverse_temperature, 0x1p170);
+            reach *= scale;
+            form = general;
+        }
+        if (__builtin_fabs(reach) > 270) {  // differences up to 133 are exact there: no entry is half or twice another
+            exponential.shift = maximum;
+            reach = 0.0;
+            form = general;
+        }
+        constexpr double to_grid = 0x1.8p37;  // its unit in the last place is 2^-15
+        double middle = (reach + to_grid) - to_grid, beyond = reach - middle, lowest = middle + double(vanishing);
+        exponential.middle = float(middle);
+        exact_top = __builtin_fma(0.5 * beyond, beyond, 1.0 + beyond) * 0x1p64;  // |beyond| <= 2^-16
+        if (scale != 1.0) {
+            exponential.unit = scale > 0x1p64 ? 0x1p100f : scale < 0x1p-64 ? 0x1p-100f : 1.0f;
+            scale /= double(exponential.unit);
+            exponential.scale = float(scale);
+            exponential.scale_rest = float(scale - double(exponential.scale));
+            lowest /= scale;
+        }
+        exponential.lowest = float(lowest);
+    }
+
+    // Where a maximum is.
+    void find_place() {
+        for (size_t i = 0; i < n && place == nowhere; i += chunk) {
+            size_t count = n - i < chunk ? n - i : chunk;
+            int found = 0;
+            for (size_t j = 0; j < count; ++j) found |= x[i + j] == maximum;
+            for (size_t j = 0; found && place == nowhere; ++j)
+                if (x[i + j] == maximum) place = i + j;
+        }
+    }
+
+    template <int which> SOFTFLOOR_INLINE float term(float value) const {
+        if constexpr (which == infinite) return infinite_term(value);
+        else return exponential.term<which == plain>(value);
+    }
+
+    // The terms go into `terms`, which may be the row itself, if they are to be kept. All but that at place are added.
+    template <int which, bool keep> [[gnu::noinline]] void add_terms(float* terms) {
+        double sums[lanes] = {};
+        for (size_t begin = 0; begin < n; begin += segment) {
+            size_t end = n - begin < segment ? n : begin + segment, i = begin;
+            float lane[chunk] = {}, buffer[chunk];
+            for (; i + chunk <= end; i += chunk) {
+                float* to = keep ? terms + i : buffer;
+                const float* from = x + i;
+#pragma GCC ivdep
+                for (size_t j = 0; j < chunk; ++j) to[j] = term<which>(from[j]);
+                add_chunk<chunk>(lane, to, place - i);
+            }
+            if (i < end) {
+                for (size_t j = 0; j < chunk; ++j) buffer[j] = -__builtin_inff();  // its terms are 0
+                for (size_t j = 0; j < end - i; ++j) buffer[j] = x[i + j];
+                for (size_t j = 0; j < chunk; ++j) buffer[j] = term<which>(buffer[j]);
+                if constexpr (keep)
+                    for (size_t j = 0; j < end - i; ++j) terms[i + j] = buffer[j];
+                add_chunk<chunk>(lane, buffer, place - i);
+            }
+#pragma GCC unroll 1  // unrolled, it would not be vectorised
+            for (size_t j = 0; j < lanes; ++j)
+                sums[j] += double(lane[j] + lane[j + 16]) + double(lane[j + 32] + lane[j + 48]);
+        }
+        fold<lanes / 2>(sums, [](auto& a, const auto& b) { a += b; });
+        others = sums[0];
+    }
+    template <size_t count> SOFTFLOOR_INLINE void add_chunk(float* lane, float* terms, size_t excluded) {
+        float saved = 0.0f;
+        if (excluded < count) {
+            saved = terms[excluded];
+            terms[excluded] = 0.0f;
+        }
+        for (size_t j = 0; j < count; ++j) lane[j] += terms[j];
+        if (excluded < count) {
+            terms[excluded] = saved;
+            top = saved;
+        }
+    }
+    template <bool keep> void add_terms_in_form(float* terms) {
+        if (form == plain) add_terms<plain, keep>(terms);
+        else if (form == general) add_terms<general, keep>(terms);
+        else add_terms<infinite, keep>(terms);
+    }
+
+    void sum_others() { add_terms_in_form<false>(nullptr); }
+    // Terms wait in the output row for the sum; half precision would lose digits there and uses its scratch.
+    float* terms_in(T* out) const {
+        if constexpr (sizeof(T) == 4) return out;
+        else return room;
+    }
+    void sum_into(float* terms) { add_terms_in_form<true>(terms); }
+
+    double entry(size_t i) const { return x[i]; }
+    double depth(double value) const {
+        return value == double(maximum) ? 0.0 : (double(maximum) - value) * inverse_temperature;
+    }
+    bool empty() const { return maximum == -__builtin_inff() && others == 0.0; }  // every entry masked: -inf
+    double log_of_total() const { return empty() ? infinity : log1p_of(others / exact_top); }
+    // One over the sum of all terms as they were computed, so that equal entries share evenly.
+    double inverse_total() const { return empty() ? 0.0 : 1.0 / (top + others); }
+    // The sum of all terms but that of an entry: no cancellation, for the maximum stays.
+    double total_without(double entry) const {
+        float value = float(entry);
+        double its_term = form == plain     ? term<plain>(value)
+                          : form == general ? term<general>(value)
+                                            : term<infinite>(value);
+        return entry == double(maximum) ? others : top + (others - its_term);
+    }
+
+    // out = terms * factor
+    void write_scaled(const float* terms, T* out, double factor) const {
+        float high = float(factor), low = float(factor - double(high));
+        double size = __builtin_fabs(factor);
+        if (size > 0x1p-96 && size < 0x1p60)  // else a float32 could not hold the factor's digits; not for NaN either
+            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], high, terms[i] * low)); });
+        else for_each(n, [&](size_t i) { out[i] = Format<T>::store(double(terms[i]) * factor); });
+    }
+    void write_log(T* out) const {
+        double log_of_total = this->log_of_total();
+        bool unbounded = log_of_total == infinity, number = log_of_total == log_of_total;
+        // Where 1/T is a power of two: the difference, L and the result are rounded, each by half a unit at most.
+        if (form != infinite && double(exponential.scale) == inverse_temperature && number) {
+            float scale = exponential.scale, log_of_total_float = float(log_of_total);
+            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(x[i] - maximum, scale, -log_of_total_float)); });
+        } else {
+            for_each(n, [&](size_t i) {
+                double t = depth(double(x[i]));
+                bool nothing = unbounded | ((t == infinity) & number);
+                out[i] = Format<T>::store(nothing ? -infinity : -(t + log_of_total));
+            });
+        }
+    }
+
+  private:
+    static constexpr float largest_float = 0x1.fffffep127f;
+};
+
+}  // namespace
+}  // namespace softfloor

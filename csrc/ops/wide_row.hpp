@@ -1,0 +1,178 @@
+// One contiguous row in numbers twice as wide as its entries.
+//
+// A row is reduced to its maximum m, the number c of entries equal to m, and S = sum of e^-(m - x)/T over the others.
+//   softmax = e^-(m-x)/T / (c + S),   logsumexp = m/T + L,   log_softmax = -(m-x)/T - L,   L = log1p(c - 1 + S).
+// Keeping the maxima out of S keeps L accurate when it is tiny, and lets +inf entries share the mass without inf - inf.
+// Sums run over 16 lanes, added in one order at the end: the bits depend neither on vector width nor on threads.
+#pragma once
+#include "../math/log1p.hpp"
+#include "../math/narrow.hpp"
+
+namespace softfloor {
+namespace {
+
+constexpr size_t lanes = 16;
+constexpr double infinity = __builtin_inf();
+
+// body(i) for i = 0 ... n-1, independent of each other: a plain loop, which the compiler vectorises.
+template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; ++i) body(i);
+}
+
+// x[0] = x[0] and x[1] and ... combined by halves: x[j] with x[j + half] for j below half, then a half of that. Vectors
+// spell out what the vectoriser leaves scalar.
+template <size_t half, class Scalar, class Combine> SOFTFLOOR_INLINE void fold(Scalar* x, Combine combine) {
+    typedef Scalar Vector __attribute__((vector_size(half * sizeof(Scalar))));
+    Vector low, high;
+    __builtin_memcpy(&low, x, sizeof low);
+    __builtin_memcpy(&high, x + half, sizeof high);
+    combine(low, high);
+    __builtin_memcpy(x, &low, sizeof low);
+    if constexpr (half > 1) fold<half / 2>(x, combine);
+}
+
+// A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding
+// errors.
+template <class N> struct Lanes;
+template <> struct Lanes<double> {
+    double high[lanes] = {};
+    SOFTFLOOR_INLINE void add(size_t j, double x) { high[j] += x; }
+    double total() {
+        for (size_t half = lanes / 2; half; half /= 2)
+            for (size_t j = 0; j < half; ++j) high[j] += high[j + half];
+        return high[0];
+    }
+};
+template <> struct Lanes<Pair> {
+    double high[lanes] = {}, low[lanes] = {};
+    SOFTFLOOR_INLINE void add(size_t j, Pair x) {
+        Pair sum = two_sum(high[j], x.hi);
+        high[j] = sum.hi;
+        low[j] += sum.lo + x.lo;
+    }
+    Pair total() {
+        Pair sum = 0.0;
+        for (size_t j = 0; j < lanes; ++j) sum = sum + two_sum(high[j], low[j]);
+        return sum;
+    }
+};
+
+// The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding
+// them in lanes are then two loops that the compiler vectorises each.
+constexpr size_t block = 256;
+template <class N, class Term> SOFTFLOOR_INLINE N sum_of(size_t n, Term term) {
+    Lanes<N> sum;
+    N terms[block];
+    for (size_t begin = 0; begin < n; begin += block) {
+        size_t count = n - begin < block ? n - begin : block, i = 0;
+        for_each(count, [&](size_t k) { terms[k] = term(begin + k); });
+        for (; i + lanes <= count; i += lanes)
+            for (size_t j = 0; j < lanes; ++j) sum.add(j, terms[i + j]);
+        for (size_t j = 0; i < count; ++i, ++j) sum.add(j, terms[i]);
+    }
+    return sum.total();
+}
+
+// The largest of x[0] ... x[n-1], NaN ignored; which of several lanes finds it does not matter.
+template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
+    using Plain = decltype(get(0));
+    constexpr size_t many = 64;
+    Plain largest_of[many];
+    for (size_t j = 0; j < many; ++j) largest_of[j] = Plain(-infinity);
+    size_t i = 0;
+    for (; i + many <= n; i += many)
+        for (size_t j = 0; j < many; ++j) largest_of[j] = get(i + j) > largest_of[j] ? get(i + j) : largest_of[j];
+    for (; i < n; ++i) largest_of[0] = get(i) > largest_of[0] ? get(i) : largest_of[0];
+    fold<many / 2>(largest_of, [](auto& a, const auto& b) { a = a > b ? a : b; });
+    return largest_of[0];
+}
+
+SOFTFLOOR_INLINE double difference(double a, double b, double) { return a - b; }
+SOFTFLOOR_INLINE Pair difference(double a, double b, Pair) { return two_sum(a, -b); }
+
+template <class T> struct WideRow {
+    using N = typename Format<T>::Number;
+    const T* x;
+    size_t n;
+    N inverse_temperature;
+    double maximum;
+    double ties;     // how many entries equal the maximum
+    N others = 0.0;  // the sum of e^-(m-x)/T over the other entries
+
+    SOFTFLOOR_INLINE static auto plain(T value) {
+        if constexpr (sizeof(T) == 8) return value;
+        else return widen(value);
+    }
+    SOFTFLOOR_INLINE static double number(T value) { return double(plain(value)); }
+
+    // (m - x)/T >= 0, inf where x = -inf; 0 at a maximum, an infinite one too.
+    SOFTFLOOR_INLINE N depth(double value) const {
+        N t = difference(maximum, value, N());
+        t = select(head(t) > largest<Pair>, N(infinity), t * inverse_temperature);
+        return select(value == maximum, N(0.0), t);
+    }
+    SOFTFLOOR_INLINE static N exponential(N t) {
+        auto e = exponential_of_minus(t);
+        return apply(Scaled<N>{e.mantissa, e.power});
+    }
+    // The same times 2^stored_power: no term that can matter is subnormal while it waits in a float64.
+    SOFTFLOOR_INLINE static N stored_exponential(N t) {
+        auto e = exponential_of_minus(t);
+        return apply(Scaled<N>{e.mantissa, {e.power.exponent + stored_power}});
+    }
+    static constexpr double stored_power = 512;
+
+    WideRow(const T* row, size_t count, double temperature, void* = nullptr)
+        : x(row), n(count), inverse_temperature(temperature == 1.0 ? N(1.0) : reciprocal(N(temperature))) {
+        maximum = maximum_of(n, [&](size_t i) { return plain(x[i]); });
+        size_t equal = 0;
+        for (size_t i = 0; i < n; ++i) equal += number(x[i]) == maximum;
+        ties = double(equal);
+    }
+
+    void find_place(size_t = 0) {}  // every maximum is kept apart
+    void sum_others() {
+        others = sum_of<N>(n, [&](size_t i) {
+            double value = number(x[i]);
+            return select(value == maximum, N(0.0), exponential(depth(value)));
+        });
+    }
+    // Terms wait in the output row for the sum, times 2^stored_power.
+    T* terms_in(T* out) const { return out; }
+    void sum_into(T* terms) {
+        others = sum_of<N>(n, [&](size_t i) {
+            double value = number(x[i]);
+            N term = stored_exponential(depth(value));
+            terms[i] = head(term);
+            return select(value == maximum, N(0.0), times_power_of_two(term, power_of_two(-stored_power)));
+        });
+    }
+
+    double entry(size_t i) const { return number(x[i]); }
+    bool empty() const { return maximum == -infinity && head(others) == 0; }  // every entry masked: -inf
+    N log_of_total() const { return empty() ? N(infinity) : log1p_of(N(ties - 1.0) + others); }
+    N inverse_total() const { return empty() ? N(0.0) : reciprocal(N(ties) + others); }
+    // The sum of all terms but that of an entry: no cancellation, for the maxima stay.
+    N total_without(double entry) const {
+        return entry == maximum ? others + N(ties - 1.0) : others - exponential(depth(entry)) + N(ties);
+    }
+
+    // out = terms * factor
+    void write_scaled(const T* terms, T* out, N factor) const {
+        N each = times_power_of_two(factor, power_of_two(-stored_power));
+        for_each(n, [&](size_t i) { out[i] = Format<T>::store(Pair(terms[i]) * each); });
+    }
+    void write_log(T* out) const {
+        N log_of_total = this->log_of_total();
+        bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
+        for_each(n, [&](size_t i) {
+            N t = depth(WideRow::number(x[i]));
+            bool nothing = unbounded | ((head(t) == infinity) & number);
+            out[i] = Format<T>::store(select(nothing, N(-infinity), N(0.0) - (t + log_of_total)));
+        });
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
