@@ -9,7 +9,7 @@
 namespace softfloor {
 
 constexpr size_t itemsizes[dtype_count] = {2, 2, 4, 8};
-constexpr int maximum_operands = 6;
+constexpr int maximum_operands = 9;
 
 // The operands of one call: pointers and steps, inputs before outputs.
 struct Operands {

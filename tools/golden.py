@@ -76,6 +76,10 @@ def digests() -> dict[str, str]:
         results["hardmax"] = sf.hardmax(rows)
         noise = np.random.Generator(np.random.Philox(length))
         results["gumbel_softmax"] = sf.gumbel_softmax(rows, temperature=0.7, rng=noise)
+        shares, binary = np.abs(other.astype(np.float64)) % 1, sf.sigmoid_cross_entropy
+        shares = np.where(np.isfinite(shares), shares, 0)
+        results["sigmoid_cross_entropy"] = binary(rows, shares, pos_weight=2.5, reduction="none")
+        results["sigmoid_cross_entropy.value_and_grad"] = binary.value_and_grad(rows, shares, weight=0.75)
         found |= {f"{name}.{dtype}.{length}": digest(result) for name, result in results.items()}
     return found
 

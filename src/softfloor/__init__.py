@@ -10,6 +10,7 @@ from typing import Any
 
 from . import catalogue, cpu, memory, threads
 from .activation import Activation, Function, GatedUnit
+from .binary_losses import sigmoid_cross_entropy
 from .gumbel import gumbel_softmax
 from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
@@ -32,6 +33,7 @@ _FUNCTIONS: dict[str, Any] = {
             hardmax,
             gumbel_softmax,
             softmax_cross_entropy,
+            sigmoid_cross_entropy,
             linear_cross_entropy,
         )
     },
