@@ -8,12 +8,14 @@
 
 namespace softfloor {
 
+constexpr int maximum_row_operands = 10;
+
 struct RowLoop {
     int index;
     Dtype dtype;
     int inputs, outputs;
-    size_t sizes[maximum_operands];  // of an item, per operand
-    bool is_row[maximum_operands];   // the operand has the core dimension
+    size_t sizes[maximum_row_operands];  // of an item, per operand
+    bool is_row[maximum_row_operands];   // the operand has the core dimension
     mutable ElementCost cost{};
 };
 
@@ -25,7 +27,7 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     // Room for the kernel's scratch row and for each operand whose rows are not contiguous.
     std::unique_ptr<double[]> memory(new (std::nothrow) double[(size_t(count) + 1) * n + 1]);
     if (!memory) return false;
-    char* own_row[maximum_operands] = {};
+    char* own_row[maximum_row_operands] = {};
     for (int k = 0; k < count; ++k) {
         if (!loop.is_row[k]) continue;
         if (*core_step != ptrdiff_t(loop.sizes[k]))
@@ -33,8 +35,8 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
         ++core_step;
     }
     for (size_t row = begin; row < end; ++row) {
-        const void* in[maximum_operands];
-        void* out[maximum_operands];
+        const void* in[maximum_row_operands];
+        void* out[maximum_row_operands];
         core_step = steps + count;
         for (int k = 0; k < count; ++k) {
             char* start = args[k] + ptrdiff_t(row) * steps[k];

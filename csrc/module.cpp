@@ -54,7 +54,7 @@ PyObject* make_ufunc(const LoopTypes& types, void* const (&data)[dtype_count], c
     PyObject* ufunc = PyUFunc_FromFuncAndDataAndSignature(functions, pointers, numbers, 3, types.inputs, types.outputs,
                                                           PyUFunc_None, forever(name), forever(doc), 0, signature);
     if (!ufunc) return nullptr;
-    int bfloat16_numbers[maximum_operands];
+    int bfloat16_numbers[maximum_row_operands];
     for (int k = 0; k < count; ++k) bfloat16_numbers[k] = type_number(types.letters[k], bfloat16);
     if (PyUFunc_RegisterLoopForType(reinterpret_cast<PyUFuncObject*>(ufunc), bfloat16_type, types.function,
                                     bfloat16_numbers, data[bfloat16]) < 0) {

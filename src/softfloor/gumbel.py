@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .containers import understood
 from .layout import Axis, Layout, as_logits, check_temperature, masked
 from .rows import RowFunction
 
@@ -69,6 +70,7 @@ class GumbelSoftmax(RowFunction):
     [0.0, 0.0, 1.0]
     """
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -102,6 +104,7 @@ class GumbelSoftmax(RowFunction):
             rng.bit_generator.state = state  # a call that fails takes nothing
             raise
 
+    @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the sample: that of softmax, ``p * (cotangent - sum(cotangent * p)) / T``.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core
+from .containers import understood
 from .layout import Layout, as_logits
 from .rows import RowFunction
 
@@ -91,10 +92,12 @@ class SoftmaxCrossEntropy(RowFunction):
     0.6931471805599453
     """
 
+    @understood
     def __call__(self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean") -> Any:
         rows, targets, kind, _ = self._prepare(z, labels, axis, reduction)
-        return reduced(self._gufuncs[f"{kind}value"](rows, targets), reduction)
+        return reduced(self.gufuncs[f"{kind}value"](rows, targets), reduction)
 
+    @understood
     def value_and_grad(
         self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
     ) -> tuple[Any, Any]:
@@ -126,6 +129,7 @@ class SoftmaxCrossEntropy(RowFunction):
         losses, gradient = self._gradient(rows, targets, kind, layout, 1.0 / count, out)
         return reduced(losses, reduction), gradient
 
+    @understood
     def vjp(
         self, z: Any, labels: Any, cotangent: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
     ) -> Any:
@@ -181,7 +185,7 @@ class SoftmaxCrossEntropy(RowFunction):
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
     def _gradient(self, rows: Any, targets: Any, kind: str, layout: Layout, scale: Any, out: Any) -> tuple[Any, Any]:
-        gufunc = self._gufuncs[f"{kind}value_and_grad"]
+        gufunc = self.gufuncs[f"{kind}value_and_grad"]
         if out is None:
             losses, gradient = _core.call_recycling(gufunc, rows, targets, scale)
             return losses, layout.restore(gradient)

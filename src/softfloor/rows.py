@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _core, docstrings
 from .catalogue import ROWS
+from .containers import understood
 from .layout import Axis, Layout, as_cotangent, as_logits, check_temperature, masked
 
 
@@ -22,7 +23,7 @@ class RowFunction:
     def __init__(self, name: str) -> None:
         self.name = self.__name__ = name
         self.record = ROWS[name]
-        self._gufuncs = {
+        self.gufuncs = {
             kernel.variant: _core.make_ufunc(
                 name, kernel.variant, f"{name}.{kernel.variant}", docstrings.rows_kernel(self.record, kernel.variant)
             )
@@ -58,7 +59,7 @@ class RowFunction:
 
     def _along_rows(self, variant: str, layout: Layout, operands: tuple[Any, ...], out: Any) -> Any:
         """A gufunc whose first operands and result are rows; ``operands`` are merged already."""
-        gufunc = self._gufuncs[variant]
+        gufunc = self.gufuncs[variant]
         result_is_row = str(gufunc.signature).endswith("->(n)")
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
@@ -128,6 +129,7 @@ class Softmax(RowFunction):
     [[0.09, 0.2447, 0.6652], [0.09, 0.2447, 0.6652]]
     """
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -140,6 +142,7 @@ class Softmax(RowFunction):
     ) -> Any:
         return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
+    @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``p * (cotangent - sum(cotangent * p)) / temperature``.
 
@@ -243,6 +246,7 @@ class LogSoftmax(RowFunction):
     [-0.6931, -0.6931]
     """
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -255,6 +259,7 @@ class LogSoftmax(RowFunction):
     ) -> Any:
         return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
+    @understood
     def vjp(self, q: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``(cotangent - exp(q) * sum(cotangent)) / temperature``.
 
@@ -351,6 +356,7 @@ class Logsumexp(RowFunction):
     1000.6931471805599
     """
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -365,6 +371,7 @@ class Logsumexp(RowFunction):
         result, layout = self._of_logits(z, axis, where, temperature, out, dtype)
         return layout.kept(result) if keepdims else result
 
+    @understood
     def vjp(self, z: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product: ``cotangent * softmax(z / temperature) / temperature``.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .containers import understood
 from .layout import Axis, Layout, as_logits, check_temperature, masked
 from .rows import RowFunction, softmax
 
@@ -56,6 +57,7 @@ class Softmin(RowFunction):
     [0.6652, 0.2447, 0.09]
     """
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -72,6 +74,7 @@ class Softmin(RowFunction):
         layout = Layout(costs.shape, axis)
         return self._along_rows("value", layout, (layout.rows(costs), check_temperature(temperature)), out)
 
+    @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``p * (sum(cotangent * p) - cotangent) / temperature``.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .containers import understood
 from .layout import Axis, Layout, as_cotangent, as_logits, masked
 from .rows import RowFunction
 
@@ -13,6 +14,7 @@ from .rows import RowFunction
 class _Sparse(RowFunction):
     """What sparsemax and entmax15 share."""
 
+    @understood
     def __call__(
         self,
         z: Any,
@@ -25,6 +27,7 @@ class _Sparse(RowFunction):
     ) -> Any:
         return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
+    @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
         """The vector-Jacobian product, from the output: ``s * (cotangent - mean) / temperature``.
 
@@ -233,6 +236,7 @@ class Hardmax(RowFunction):
     [0.0, 1.0, 0.0]
     """
 
+    @understood
     def __call__(self, z: Any, axis: Axis = -1, *, where: Any = None, out: Any = None, dtype: Any = None) -> Any:
         logits = as_logits(self.name, "z", z, dtype)
         if where is not None:
@@ -240,6 +244,7 @@ class Hardmax(RowFunction):
         layout = Layout(logits.shape, axis)
         return self._along_rows("value", layout, (layout.rows(logits),), out)
 
+    @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, out: Any = None) -> Any:
         """The vector-Jacobian product: zeros, because a small step of z changes nothing wherever a derivative exists.
 

@@ -2,6 +2,11 @@
 
 from .record import RowKernel, Rows
 
+# The operands of a kernel that finishes a row from the state of its chunks (csrc/ops/states.hpp): first, second, ties,
+# high, low, temperature; for a vjp from the output: the largest product, those without bound, high, low, temperature.
+_STATE, _STATE_TYPES = "(),(),(),(),(),()", "ddllld"
+_SUM, _SUM_TYPES = "(),(),(),(),()", "ddlld"
+
 
 def _total(xp, row):
     return sum(xp.exp(z) for z in row)
@@ -15,6 +20,10 @@ softmax = Rows(
     kernels=(
         RowKernel("value", "Softmax", "(n),()->(n)", "TdT"),
         RowKernel("vjp", "SoftmaxVjp", "(n),(n),()->(n)", "TTdT"),
+        RowKernel("of_state", "SoftmaxOfState", f"(n),{_STATE}->(n)", f"T{_STATE_TYPES}T"),
+        RowKernel("product_size", "SoftmaxProductSize", "(n),(n)->(),()", "TTdd"),
+        RowKernel("product_sum", "SoftmaxProductSum", "(n),(n),()->(),()", "TTdll"),
+        RowKernel("vjp_of_state", "SoftmaxVjpOfState", f"(n),(n),{_SUM}->(n)", f"TT{_SUM_TYPES}T"),
     ),
     references=("J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.",),
 )
@@ -27,6 +36,10 @@ log_softmax = Rows(
     kernels=(
         RowKernel("value", "LogSoftmax", "(n),()->(n)", "TdT"),
         RowKernel("vjp", "LogSoftmaxVjp", "(n),(n),()->(n)", "TTdT"),
+        RowKernel("of_state", "LogSoftmaxOfState", f"(n),{_STATE}->(n)", f"T{_STATE_TYPES}T"),
+        RowKernel("product_size", "LogSoftmaxProductSize", "(n),(n)->(),()", "TTdd"),
+        RowKernel("product_sum", "LogSoftmaxProductSum", "(n),(n),()->(),()", "TTdll"),
+        RowKernel("vjp_of_state", "LogSoftmaxVjpOfState", f"(n),(n),{_SUM}->(n)", f"TT{_SUM_TYPES}T"),
     ),
     references=(
         "P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",
@@ -41,6 +54,10 @@ logsumexp = Rows(
     kernels=(
         RowKernel("value", "Logsumexp", "(n),()->()", "TdT"),
         RowKernel("vjp", "LogsumexpVjp", "(n),(),()->(n)", "TdTT"),
+        RowKernel("summit", "Summit", "(n)->(),()", "Tdd"),
+        RowKernel("terms", "Terms", "(n),(),(),()->(),(),()", "Tdddlll"),
+        RowKernel("of_state", "LogsumexpOfState", f"(n),{_STATE}->(n)", f"T{_STATE_TYPES}T"),
+        RowKernel("vjp_of_state", "LogsumexpVjpOfState", f"(n),{_STATE},()->(n)", f"T{_STATE_TYPES}TT"),
     ),
     references=(
         "P. Blanchard, D. J. Higham, N. J. Higham, Accurately computing the log-sum-exp and softmax functions, 2021.",
@@ -62,6 +79,8 @@ softmax_cross_entropy = Rows(
             "(n),(n),()->(),(n)",
             "TTdTT",
         ),
+        RowKernel("of_state", "LossOfState", f"(n),{_STATE}->(n)", f"T{_STATE_TYPES}T"),
+        RowKernel("gradient_of_state", "LossGradientOfState", f"(n),{_STATE},(),()->(n)", f"T{_STATE_TYPES}ldT"),
     ),
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
 )

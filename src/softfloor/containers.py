@@ -1,0 +1,174 @@
+"""Functions along an axis on arrays that are more than NumPy's: Dask, xarray, pandas, none of which is imported here.
+
+Dask arrays are computed lazily (`softfloor.chunked`). xarray and pandas objects come back with their labels, whatever
+array they hold; their other operands must carry the same labels.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+Kind = Literal["dask", "xarray", "pandas"]
+
+_CLASSES: dict[tuple[str, str], Kind] = {
+    ("dask", "Array"): "dask",
+    ("xarray", "DataArray"): "xarray",
+    ("pandas", "Series"): "pandas",
+    ("pandas", "DataFrame"): "pandas",
+}
+
+
+@functools.cache
+def _kind_of_class(cls: type) -> Kind | None:
+    """By name, subclasses too: what is not imported cannot be met."""
+    for base in cls.__mro__:
+        kind = _CLASSES.get((base.__module__.partition(".")[0], base.__name__))
+        if kind:
+            return kind
+    return None
+
+
+def understood(method: Method) -> Method:
+    """A method of a row function that takes containers as well; its first operand tells which labels the result has."""
+
+    @functools.wraps(method)
+    def call(self: Any, *operands: Any, **keywords: Any) -> Any:
+        kinds = {_kind_of_class(type(value)) for value in (*operands, *keywords.values())}
+        if kinds == {None}:
+            return method(self, *operands, **keywords)
+        from inspect import signature  # as slow to import as a tenth of NumPy, and needed for containers only
+
+        bound = signature(method).bind(self, *operands, **keywords)
+        bound.apply_defaults()
+        arguments = dict(bound.arguments)
+        del arguments["self"]
+        first = next(iter(arguments.values()))
+        kind = _kind_of_class(type(first))
+        if kind in ("xarray", "pandas"):
+            labels = _Xarray(self.name, first) if kind == "xarray" else _Pandas(self.name, first)
+            return labels.restore(getattr(self, method.__name__)(**labels.strip(arguments)), arguments)
+        plain = {name: np.asarray(v) if _labelled(v) else v for name, v in arguments.items()}
+        if "dask" in kinds:
+            from . import chunked
+
+            return chunked.call(self, method.__name__, plain)
+        return method(self, **plain)
+
+    return call  # type: ignore[return-value]
+
+
+def _labelled(value: Any) -> bool:
+    return _kind_of_class(type(value)) in ("xarray", "pandas")
+
+
+class _Labels:
+    """What a container knows beside its numbers."""
+
+    #: Operands with one entry per row, so without the axis; all others have the shape of the first or broadcast to it.
+    PER_ROW = ("labels",)
+
+    def __init__(self, name: str, first: Any) -> None:
+        self.name, self.first = name, first
+
+    def axes(self, axis: Any) -> tuple[int, ...]:
+        """Axes by number, or by the name that the container gives them."""
+        names = axis if isinstance(axis, tuple) else tuple(range(self.first.ndim)) if axis is None else (axis,)
+        return tuple(self.axis(name) if isinstance(name, str) else name % max(1, self.first.ndim) for name in names)
+
+    def strip(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The same arguments as plain arrays."""
+        stripped = {name: self.array(name, value) if _labelled(value) else value for name, value in arguments.items()}
+        axis = arguments["axis"]
+        if isinstance(axis, str) or (isinstance(axis, tuple) and any(isinstance(name, str) for name in axis)):
+            axes = self.axes(axis)
+            stripped["axis"] = axes if isinstance(axis, tuple) else axes[0]
+        return stripped
+
+    def restore(self, result: Any, arguments: dict[str, Any]) -> Any:
+        """Results with labels: those of the first operand, without the axes of the rows where these are gone."""
+        if isinstance(result, tuple):
+            return tuple(self.restore(part, arguments) for part in result)
+        summed = arguments.get("reduction", "none") != "none" and np.ndim(result) == 0
+        if summed or arguments.get("out") is not None:
+            return result
+        if result.shape == self.first.shape:
+            return self.like(result)
+        axes = self.axes(arguments["axis"])
+        if result.ndim in (self.first.ndim, self.first.ndim - len(axes)):
+            return self.reduced(result, axes)
+        return result
+
+    def axis(self, name: str) -> int:
+        raise NotImplementedError
+
+    def array(self, name: str, value: Any) -> Any:
+        raise NotImplementedError
+
+    def like(self, result: Any) -> Any:
+        raise NotImplementedError
+
+    def reduced(self, result: Any, axes: tuple[int, ...]) -> Any:
+        raise NotImplementedError
+
+
+class _Xarray(_Labels):
+    def axis(self, name: str) -> int:
+        try:
+            return int(self.first.get_axis_num(name))
+        except ValueError:
+            raise ValueError(f"{self.name}: no dimension is called {name!r}; there are {self.first.dims}") from None
+
+    def array(self, name: str, value: Any) -> Any:
+        if value is self.first or _kind_of_class(type(value)) != "xarray":
+            return value.data if value is self.first else np.asarray(value)
+        import xarray
+
+        try:
+            xarray.align(self.first, value, join="exact")
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {name} has other coordinates; align them first ({error})") from None
+        missing = [d for d in self.first.dims if d not in value.dims]
+        aligned = value.transpose(*(d for d in self.first.dims if d in value.dims))
+        per_row = name in self.PER_ROW or (name == "cotangent" and self.name == "logsumexp")
+        return aligned.data if per_row or not missing else aligned.expand_dims(missing).transpose(*self.first.dims).data
+
+    def like(self, result: Any) -> Any:
+        return self.first.copy(data=result)
+
+    def reduced(self, result: Any, axes: tuple[int, ...]) -> Any:
+        dims = [self.first.dims[k] for k in axes]
+        keep = result.ndim == self.first.ndim
+        reduced = result.squeeze(axes) if keep else result
+        return self.first.reduce(lambda *_, **__: reduced, dims, keep_attrs=True, keepdims=keep)
+
+
+class _Pandas(_Labels):
+    def axis(self, name: str) -> int:
+        return int(self.first._get_axis_number(name))  # "index", "columns" and pandas' other names of them
+
+    def array(self, name: str, value: Any) -> Any:
+        if value is not self.first and _kind_of_class(type(value)) == "pandas":
+            own = [axis for axis in self.first.axes if len(axis) == len(value.index)]
+            if value.ndim == self.first.ndim:
+                same = all(a.equals(b) for a, b in zip(value.axes, self.first.axes, strict=True))
+            else:
+                same = any(value.index.equals(axis) for axis in own)
+            if not same:
+                raise ValueError(f"{self.name}: {name} has another index; reindex it like the first operand")
+        return np.asarray(value)
+
+    def like(self, result: Any) -> Any:
+        return self.first._constructor(result, **self.first._construct_axes_dict(), **self._name())
+
+    def _name(self) -> dict[str, Any]:
+        return {"name": self.first.name} if self.first.ndim == 1 else {}
+
+    def reduced(self, result: Any, axes: tuple[int, ...]) -> Any:
+        if result.ndim != 1 or self.first.ndim != 2:
+            return result
+        return self.first._constructor_sliced(result, index=self.first.axes[1 - axes[0]])

@@ -1,0 +1,180 @@
+"""xarray and pandas in, the same labels out, for the functions along an axis."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import softfloor as sf
+from cases import assert_same_bits
+
+xarray = pytest.importorskip("xarray")
+pandas = pytest.importorskip("pandas")
+ROW_FUNCTIONS = (sf.softmax, sf.log_softmax, sf.logsumexp)
+every_row_function = pytest.mark.parametrize("function", ROW_FUNCTIONS, ids=lambda function: function.name)
+
+Z = np.random.default_rng(0).normal(0, 3, (2, 3, 4)).astype(np.float32)
+
+
+def labelled(values=Z):
+    coordinates = {
+        "sample": [10, 20],
+        "name": ("sample", ["a", "b"]),
+        "class": list("wxyz"),
+        "both": (("time", "class"), np.arange(12).reshape(3, 4)),
+    }
+    return xarray.DataArray(
+        values, coords=coordinates, dims=("sample", "time", "class"), name="z", attrs={"units": "nat"}
+    )
+
+
+def frame():
+    return pandas.DataFrame(Z[0], index=pandas.Index([5, 3, 1], name="row"), columns=list("wxyz"))
+
+
+@every_row_function
+@pytest.mark.parametrize("axis", [-1, 0, "class", "time", ("time", "class"), (0, 2), None], ids=str)
+def test_xarray(function, axis):
+    z = labelled()
+    numbers = {"sample": 0, "time": 1, "class": 2}
+    plain = numbers.get(axis, axis) if not isinstance(axis, tuple) else tuple(numbers.get(a, a) for a in axis)
+    expected, result = function(Z, plain), function(z, axis)
+    assert isinstance(result, xarray.DataArray)
+    assert_same_bits(result.values, np.asarray(expected))
+    assert result.name == "z"
+    assert result.attrs == z.attrs
+    if function is not sf.logsumexp:
+        xarray.testing.assert_identical(result, z.copy(data=expected))
+        return
+    xarray.testing.assert_identical(
+        result.coords.to_dataset(), z.max(z.dims if axis is None else axis_names(axis)).coords.to_dataset()
+    )
+    kept = function(z, axis, keepdims=True)
+    assert kept.dims == z.dims
+    assert_same_bits(kept.values, function(Z, plain, keepdims=True))
+
+
+def axis_names(axis):
+    dims = ("sample", "time", "class")
+    return [a if isinstance(a, str) else dims[a] for a in (axis if isinstance(axis, tuple) else (axis,))]
+
+
+@every_row_function
+def test_xarray_vjp(function):
+    z = labelled()
+    first = z if function is sf.logsumexp else function(z, "time")
+    cotangent = z.max("time") if function is sf.logsumexp else z + 1
+    expected = function.vjp(first.values, cotangent.values, 1)
+    turned = cotangent.transpose(*reversed(cotangent.dims))  # by name, whatever the order of dimensions
+    result = function.vjp(first, turned, "time")
+    assert_same_bits(result.values, expected)
+    assert result.coords.equals(z.coords)
+    if function is not sf.logsumexp:
+        column = z.isel(time=0, drop=True)  # broadcasts by name
+        np.testing.assert_array_equal(
+            function.vjp(first, column, "time").values, function.vjp(first.values, column.values[:, None], 1)
+        )
+
+
+@every_row_function
+def test_xarray_mask(function):
+    z = labelled()
+    mask = xarray.DataArray(Z[:, 0] > 0, dims=("sample", "class"), coords={"sample": [10, 20]})
+    result = function(z, "class", where=mask.transpose())
+    assert_same_bits(result.values, function(Z, where=np.broadcast_to(mask.values[:, None], Z.shape)))
+
+
+def test_xarray_losses():
+    z, labels = labelled(), np.array([[0, 1, 2], [3, 2, 1]])
+    targets = xarray.DataArray(labels.T, dims=("time", "sample"), coords={"sample": [10, 20]})
+    loss, gradient = sf.softmax_cross_entropy.value_and_grad(z, targets, "class")
+    expected = sf.softmax_cross_entropy.value_and_grad(Z, labels)
+    assert type(loss) is np.float32
+    assert_same_bits(loss, expected[0])
+    assert_same_bits(gradient.values, expected[1])
+    assert gradient.coords.equals(z.coords)
+    losses = sf.softmax_cross_entropy(z, targets, "class", reduction="none")
+    assert losses.dims == ("sample", "time")
+    assert list(losses.coords) == ["sample", "name"]
+    assert_same_bits(losses.values, sf.softmax_cross_entropy(Z, labels, reduction="none"))
+
+
+def test_xarray_stays_lazy():
+    dask = pytest.importorskip("dask.array")
+    z = labelled().chunk({"class": 2, "sample": 1})
+    for function in ROW_FUNCTIONS:
+        result = function(z, "class")
+        assert isinstance(result.data, dask.Array)
+        np.testing.assert_allclose(result.compute(scheduler="synchronous"), function(Z), rtol=3e-7)
+        assert "sample" in result.coords
+
+
+@every_row_function
+@pytest.mark.parametrize("axis", [-1, 0, 1, "columns", "index"])
+def test_pandas_frame(function, axis):
+    table = frame()
+    number = {"columns": 1, "index": 0}.get(axis, axis)
+    result, expected = function(table, axis), function(Z[0], number)
+    if function is sf.logsumexp:
+        assert isinstance(result, pandas.Series)
+        assert result.index.equals(table.index if number else table.columns)
+    else:
+        assert isinstance(result, pandas.DataFrame)
+        assert result.index.equals(table.index)
+        assert result.index.name == "row"
+        assert result.columns.equals(table.columns)
+        again = function.vjp(result, table + 1, axis)
+        assert again.columns.equals(table.columns)
+        assert_same_bits(again.to_numpy(), function.vjp(expected, Z[0] + 1, number))
+    assert_same_bits(result.to_numpy(), expected)
+
+
+@every_row_function
+def test_pandas_series(function):
+    series = frame()["x"]
+    result = function(series)
+    if function is sf.logsumexp:
+        assert_same_bits(np.asarray(result), np.asarray(function(series.to_numpy())))
+        assert np.ndim(result) == 0
+    else:
+        assert isinstance(result, pandas.Series)
+        assert result.index.equals(series.index)
+        assert result.name == "x"
+        assert_same_bits(result.to_numpy(), function(series.to_numpy()))
+
+
+def test_pandas_losses():
+    table = frame()
+    labels = pandas.Series([0, 3, 1], index=table.index)
+    loss, gradient = sf.softmax_cross_entropy.value_and_grad(table, labels)
+    expected = sf.softmax_cross_entropy.value_and_grad(Z[0], labels.to_numpy())
+    assert_same_bits(loss, expected[0])
+    assert isinstance(gradient, pandas.DataFrame)
+    assert_same_bits(gradient.to_numpy(), expected[1])
+    losses = sf.softmax_cross_entropy(table, labels, reduction="none")
+    assert losses.index.equals(table.index)
+
+
+def test_labels_that_do_not_match():
+    """Numbers of one row must not meet those of another."""
+    table, z = frame(), labelled()
+    for other in (table.iloc[::-1], table.reset_index(drop=True), table[list("xwyz")]):
+        with pytest.raises(ValueError, match="softmax: cotangent has another index; reindex it"):
+            sf.softmax.vjp(table, other)
+    with pytest.raises(ValueError, match="softmax_cross_entropy: labels has another index"):
+        sf.softmax_cross_entropy(table, pandas.Series([0, 1, 2]))
+    with pytest.raises(ValueError, match="softmax: cotangent has other coordinates; align them first"):
+        sf.softmax.vjp(z, z.isel(sample=[1, 0]))
+    with pytest.raises(ValueError, match=r"softmax: no dimension is called 'channel'; there are \('sample', 'time'"):
+        sf.softmax(z, "channel")
+    with pytest.raises(ValueError, match="No axis named"):
+        sf.softmax(table, "class")
+
+
+def test_import_needs_none_of_them():
+    code = (
+        "import softfloor, sys; softfloor.softmax([1.0, 2.0]); print({'dask', 'pandas', 'xarray'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
