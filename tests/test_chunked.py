@@ -238,6 +238,39 @@ def test_unbounded_cotangents():
         np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
 
 
+@pytest.mark.parametrize("name", ["softmin", "sparsemax", "entmax15", "hardmax"])
+@pytest.mark.parametrize("axis", [1, 0, (0, 1)], ids=str)
+def test_other_row_functions(name, axis):
+    """softmin by states; where more than sums is needed, rows are gathered."""
+    function = sf.get(name)
+    z = np.random.default_rng(0).normal(0, 2, (6, 20))
+    mask = np.random.default_rng(1).random(z.shape) > 0.3
+    for chunks in ((2, -1), (4, 7), (6, 20)):
+        lazy = function(da.from_array(z, chunks=chunks), axis, where=da.from_array(mask, chunks=5))
+        expected = function(z, axis, where=mask)
+        assert lazy.dtype == expected.dtype
+        assert steps_apart(computed(lazy), expected) <= (1 if name == "softmin" else 0)
+        gradient = function.vjp(da.from_array(expected, chunks=chunks), z, axis)
+        np.testing.assert_allclose(computed(gradient), function.vjp(expected, z, axis), rtol=1e-14, atol=1e-16)
+        assert function(da.from_array(z, chunks=chunks), dtype=np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_gumbel_softmax(hard):
+    z = np.log(np.broadcast_to([0.1, 0.2, 0.7], (30_000, 3)))
+    lazy = da.from_array(z, chunks=(10_000, 2))
+    draws = [sf.gumbel_softmax(lazy, rng=np.random.default_rng(seed), hard=hard) for seed in (0, 0, 1)]
+    one, two, other = map(computed, draws)
+    assert_same_bits(one, two)
+    assert not np.array_equal(one, other)
+    np.testing.assert_allclose(one.sum(axis=1), 1, rtol=1e-15)
+    winners = np.bincount(one.argmax(axis=1), minlength=3) / len(one)
+    np.testing.assert_allclose(winners, [0.1, 0.2, 0.7], atol=5 * np.sqrt(0.25 / len(one)))
+    assert len(np.unique(one[:, 0])) > (1 if hard else 20_000)  # no two blocks draw the same
+    gradient = sf.gumbel_softmax.vjp(draws[0], np.arange(3.0))
+    np.testing.assert_allclose(computed(gradient), sf.softmax.vjp(one, np.arange(3.0)), rtol=1e-14, atol=1e-16)
+
+
 def test_laziness():
     """Nothing is computed before it is asked for, also not to find out shapes and dtypes."""
 

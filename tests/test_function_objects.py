@@ -34,6 +34,14 @@ def test_pickle_of_parts(case):
 
 
 @every_case
+def test_pickle_of_ufuncs(case):
+    """Dask sends them to its workers. NumPy's own, of the same names perhaps, stay NumPy's."""
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(case.function.ufunc, protocol)) is case.function.ufunc
+        assert pickle.loads(pickle.dumps((np.tanh, np.exp), protocol)) == (np.tanh, np.exp)
+
+
+@every_case
 def test_vectorcall_and_keyword_call_agree(case):
     operands = operands_of(case, np.float32, 200)
     expected = case(*operands)

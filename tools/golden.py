@@ -80,8 +80,28 @@ def digests() -> dict[str, str]:
         shares = np.where(np.isfinite(shares), shares, 0)
         results["sigmoid_cross_entropy"] = binary(rows, shares, pos_weight=2.5, reduction="none")
         results["sigmoid_cross_entropy.value_and_grad"] = binary.value_and_grad(rows, shares, weight=0.75)
+        results |= of_states(rows, other)
         found |= {f"{name}.{dtype}.{length}": digest(result) for name, result in results.items()}
     return found
+
+
+def of_states(rows: np.ndarray, other: np.ndarray) -> dict[str, object]:
+    """What chunks of rows are reduced to, and results made of that."""
+    lse, loss, softmax = (sf.get(name).gufuncs for name in ("logsumexp", "softmax_cross_entropy", "softmax"))
+    summit = lse["summit"](rows)
+    state = (*summit, *lse["terms"](rows, *summit, 0.7), 0.7)
+    p = sf.softmax(rows)
+    sizes = softmax["product_size"](p, other)
+    sums = softmax["product_sum"](p, other, sizes[0])
+    return {
+        "state": state[:-1],
+        "state.softmax": softmax["of_state"](rows, *state),
+        "state.log_softmax": sf.log_softmax.gufuncs["of_state"](rows, *state),
+        "state.logsumexp": lse["of_state"](rows[:, :1], *state),
+        "state.logsumexp.vjp": lse["vjp_of_state"](rows, *state, other[:, 0]),
+        "state.gradient": loss["gradient_of_state"](rows, *state, 0, 1.0),
+        "state.softmax.vjp": softmax["vjp_of_state"](p, other, *sizes, *sums, 1.0),
+    }
 
 
 def differences() -> list[str]:

@@ -6,6 +6,8 @@ for gated units. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes 
 
 from __future__ import annotations
 
+import copyreg
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -181,6 +183,23 @@ def _function_called(name: str) -> Function:
     if part:
         function = getattr(function, part, None) or function._parameter_derivatives[part.removesuffix("_derivative")]
     return cast(Function, function)
+
+
+_reduce_other_ufunc: Any = copyreg.dispatch_table[np.ufunc]
+
+
+def _reduce_ufunc(ufunc: np.ufunc) -> Any:
+    """NumPy finds a ufunc by its name in some module. Ours are in none, and found through their functions."""
+    try:
+        function = _function_called(ufunc.__name__)
+    except (ValueError, AttributeError, KeyError):
+        function = None
+    if getattr(function, "ufunc", None) is ufunc:
+        return operator.attrgetter("ufunc"), (function,)
+    return _reduce_other_ufunc(ufunc)
+
+
+copyreg.pickle(np.ufunc, _reduce_ufunc)  # type: ignore[arg-type]  # Dask sends ufuncs to its workers
 
 
 def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:

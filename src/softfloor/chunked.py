@@ -19,7 +19,7 @@ import numpy as np
 
 from .layout import Layout, as_logits, check_temperature, masked
 from .losses import check_class_labels, reduced
-from .rows import logsumexp
+from .rows import logsumexp, softmax
 
 SUMMIT = np.dtype([("first", np.float64), ("second", np.float64)])
 TERMS = np.dtype([("ties", np.int64), ("high", np.int64), ("low", np.int64)])
@@ -150,14 +150,15 @@ def _finish(
 
 # ---------------------------------------------- whole rows in each block
 def _of_whole_rows(method: Any, axis: Any = -1, **arguments: Any) -> Any:
-    """A function whose result is like its first operand; other Dask operands broadcast to it."""
-    arrays = {name: value for name, value in arguments.items() if isinstance(value, da.Array)}
-    settings = {name: value for name, value in arguments.items() if name not in arrays}
-    first = next(iter(arrays.values()))
-    whole = first.rechunk(dict.fromkeys(_axes(first, axis), -1))
-    operands = [_along(value, first.shape, whole.chunks) for value in arrays.values()]
-    body = functools.partial(_call_by_name, method=method, names=tuple(arrays), axis=axis, **settings)
-    return _map(body, whole.dtype, *operands)
+    """A function whose result is like its first operand; operands that are arrays broadcast to it."""
+    names = [name for name, value in arguments.items() if isinstance(value, (da.Array, np.ndarray, list))]
+    arrays = [arguments.pop(name) for name in names]
+    first = arrays[0] if isinstance(arrays[0], da.Array) else da.asarray(np.asanyarray(arrays[0]))
+    first = first.rechunk(dict.fromkeys(_axes(first, axis), -1))
+    others = [_along(value, first.shape, first.chunks) for value in arrays[1:]]
+    dtype = as_logits("", names[0], first[:0], arguments.get("dtype")).dtype
+    body = functools.partial(_call_by_name, method=method, names=tuple(names), axis=axis, **arguments)
+    return _map(body, dtype, first, *others)
 
 
 def _call_by_name(*blocks: Any, method: Any, names: tuple[str, ...], **settings: Any) -> Any:
@@ -185,6 +186,36 @@ def _softmax_call(function: Any, z: Any, axis: Any, where: Any, temperature: flo
 
 
 _log_softmax_call = _softmax_call
+
+
+def _softmin_call(function: Any, z: Any, axis: Any, where: Any, temperature: float, dtype: Any) -> Any:
+    return _softmax_call(softmax, -_logits(function, z, None, dtype), axis, where, temperature, None)
+
+
+def _softmin_vjp(function: Any, p: Any, cotangent: Any, axis: Any, temperature: float) -> Any:
+    return -_softmax_vjp(softmax, p, cotangent, axis, temperature)
+
+
+def _gumbel_softmax_call(
+    function: Any, z: Any, axis: Any, rng: Any, hard: bool, where: Any, temperature: float, dtype: Any
+) -> Any:
+    """Rows are gathered; what is drawn depends on how the other axes are cut."""
+    logits = _logits(function, z, where, dtype)
+    logits = logits.rechunk(dict.fromkeys(_axes(logits, axis), -1))
+    seed = function.generator(rng).integers(2**63)
+    uniform = da.random.default_rng(int(seed)).random(logits.shape, chunks=logits.chunks)
+    operands = () if hard else (check_temperature(temperature),)
+    settings = {"function": function, "axis": axis, "variant": "hard" if hard else "value", "operands": operands}
+    return _map(_drawn, logits.dtype, logits, uniform, **settings)
+
+
+def _drawn(block: Any, uniform: Any, function: Any, axis: Any, variant: str, operands: tuple[float, ...]) -> Any:
+    layout = Layout(block.shape, axis)
+    return layout.restore(function.gufuncs[variant](layout.rows(block), layout.rows(uniform), *operands))
+
+
+def _gumbel_softmax_vjp(function: Any, p: Any, cotangent: Any, axis: Any, temperature: float) -> Any:
+    return _softmax_vjp(softmax, p, cotangent, axis, temperature)
 
 
 def _logsumexp_call(

@@ -87,13 +87,7 @@ class GumbelSoftmax(RowFunction):
         if where is not None:
             logits = masked(logits, where)
         layout, divisor = Layout(logits.shape, axis), check_temperature(temperature)
-        if rng is None:
-            rng = np.random.default_rng()
-        elif not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"{self.name}: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0); "
-                f"got {type(rng).__name__}"
-            )
+        rng = self.generator(rng)
         state = rng.bit_generator.state
         operands = (layout.rows(logits), layout.rows(rng.random(logits.shape)))
         try:
@@ -103,6 +97,17 @@ class GumbelSoftmax(RowFunction):
         except BaseException:
             rng.bit_generator.state = state  # a call that fails takes nothing
             raise
+
+    def generator(self, rng: Any) -> np.random.Generator:
+        """The generator that was given, or a fresh one."""
+        if rng is None:
+            return np.random.default_rng()
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"{self.name}: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0); "
+                f"got {type(rng).__name__}"
+            )
+        return rng
 
     @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
