@@ -199,7 +199,7 @@ def _reduce_ufunc(ufunc: np.ufunc) -> Any:
     return _reduce_other_ufunc(ufunc)
 
 
-copyreg.pickle(np.ufunc, _reduce_ufunc)  # type: ignore[arg-type]  # Dask sends ufuncs to its workers
+copyreg.pickle(np.ufunc, _reduce_ufunc)  # Dask sends ufuncs to its workers
 
 
 def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
+from .gumbel import generator
 from .layout import Layout, as_logits, check_temperature, masked
 from .losses import check_class_labels, reduced
 from .rows import logsumexp, softmax
@@ -202,7 +203,7 @@ def _gumbel_softmax_call(
     """Rows are gathered; what is drawn depends on how the other axes are cut."""
     logits = _logits(function, z, where, dtype)
     logits = logits.rechunk(dict.fromkeys(_axes(logits, axis), -1))
-    seed = function.generator(rng).integers(2**63)
+    seed = generator(function.name, rng).integers(2**63)
     uniform = da.random.default_rng(int(seed)).random(logits.shape, chunks=logits.chunks)
     operands = () if hard else (check_temperature(temperature),)
     settings = {"function": function, "axis": axis, "variant": "hard" if hard else "value", "operands": operands}

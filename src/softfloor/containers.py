@@ -23,14 +23,16 @@ _CLASSES: dict[tuple[str, str], Kind] = {
 }
 
 
-@functools.cache
-def _kind_of_class(cls: type) -> Kind | None:
-    """By name, subclasses too: what is not imported cannot be met."""
-    for base in cls.__mro__:
-        kind = _CLASSES.get((base.__module__.partition(".")[0], base.__name__))
-        if kind:
-            return kind
-    return None
+_KINDS: dict[type, Kind | None] = {}
+
+
+def kind_of(value: Any) -> Kind | None:
+    """By the name of its class, subclasses too: what is not imported cannot be met."""
+    cls = type(value)
+    if cls not in _KINDS:
+        names = ((base.__module__.partition(".")[0], base.__name__) for base in cls.__mro__)
+        _KINDS[cls] = next((_CLASSES[name] for name in names if name in _CLASSES), None)
+    return _KINDS[cls]
 
 
 def understood(method: Method) -> Method:
@@ -38,7 +40,7 @@ def understood(method: Method) -> Method:
 
     @functools.wraps(method)
     def call(self: Any, *operands: Any, **keywords: Any) -> Any:
-        kinds = {_kind_of_class(type(value)) for value in (*operands, *keywords.values())}
+        kinds = {kind_of(value) for value in (*operands, *keywords.values())}
         if kinds == {None}:
             return method(self, *operands, **keywords)
         from inspect import signature  # as slow to import as a tenth of NumPy, and needed for containers only
@@ -48,9 +50,8 @@ def understood(method: Method) -> Method:
         arguments = dict(bound.arguments)
         del arguments["self"]
         first = next(iter(arguments.values()))
-        kind = _kind_of_class(type(first))
-        if kind in ("xarray", "pandas"):
-            labels = _Xarray(self.name, first) if kind == "xarray" else _Pandas(self.name, first)
+        if _labelled(first):
+            labels = _Xarray(self.name, first) if kind_of(first) == "xarray" else _Pandas(self.name, first)
             return labels.restore(getattr(self, method.__name__)(**labels.strip(arguments)), arguments)
         plain = {name: np.asarray(v) if _labelled(v) else v for name, v in arguments.items()}
         if "dask" in kinds:
@@ -63,7 +64,7 @@ def understood(method: Method) -> Method:
 
 
 def _labelled(value: Any) -> bool:
-    return _kind_of_class(type(value)) in ("xarray", "pandas")
+    return kind_of(value) in ("xarray", "pandas")
 
 
 class _Labels:
@@ -124,7 +125,7 @@ class _Xarray(_Labels):
             raise ValueError(f"{self.name}: no dimension is called {name!r}; there are {self.first.dims}") from None
 
     def array(self, name: str, value: Any) -> Any:
-        if value is self.first or _kind_of_class(type(value)) != "xarray":
+        if value is self.first or kind_of(value) != "xarray":
             return value.data if value is self.first else np.asarray(value)
         import xarray
 
@@ -152,7 +153,7 @@ class _Pandas(_Labels):
         return int(self.first._get_axis_number(name))  # "index", "columns" and pandas' other names of them
 
     def array(self, name: str, value: Any) -> Any:
-        if value is not self.first and _kind_of_class(type(value)) == "pandas":
+        if value is not self.first and kind_of(value) == "pandas":
             own = [axis for axis in self.first.axes if len(axis) == len(value.index)]
             if value.ndim == self.first.ndim:
                 same = all(a.equals(b) for a, b in zip(value.axes, self.first.axes, strict=True))

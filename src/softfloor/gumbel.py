@@ -11,6 +11,18 @@ from .layout import Axis, Layout, as_logits, check_temperature, masked
 from .rows import RowFunction
 
 
+def generator(function: str, rng: Any) -> np.random.Generator:
+    """The generator that was given, or a fresh one."""
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{function}: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0); "
+            f"got {type(rng).__name__}"
+        )
+    return rng
+
+
 class GumbelSoftmax(RowFunction):
     """A sample of softmax(z) that can be differentiated: softmax((z + g) / T) with Gumbel noise g, along an axis.
 
@@ -87,7 +99,7 @@ class GumbelSoftmax(RowFunction):
         if where is not None:
             logits = masked(logits, where)
         layout, divisor = Layout(logits.shape, axis), check_temperature(temperature)
-        rng = self.generator(rng)
+        rng = generator(self.name, rng)
         state = rng.bit_generator.state
         operands = (layout.rows(logits), layout.rows(rng.random(logits.shape)))
         try:
@@ -97,17 +109,6 @@ class GumbelSoftmax(RowFunction):
         except BaseException:
             rng.bit_generator.state = state  # a call that fails takes nothing
             raise
-
-    def generator(self, rng: Any) -> np.random.Generator:
-        """The generator that was given, or a fresh one."""
-        if rng is None:
-            return np.random.default_rng()
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"{self.name}: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0); "
-                f"got {type(rng).__name__}"
-            )
-        return rng
 
     @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
