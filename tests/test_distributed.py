@@ -38,5 +38,5 @@ def test_two_processes(client):
     for name, lazy_result in results.items():
         assert_same_bits(np.asarray(there[name]), np.asarray(lazy_result.compute(scheduler="synchronous")))
     assert_same_bits(there["gelu"], sf.gelu(z))
-    np.testing.assert_allclose(there["softmax"], sf.softmax(z), rtol=2e-7)
-    np.testing.assert_allclose(there["loss"], sf.softmax_cross_entropy(z, labels), rtol=2e-7)
+    np.testing.assert_allclose(there["softmax"], sf.softmax(z), rtol=4e-7)
+    np.testing.assert_allclose(there["loss"], sf.softmax_cross_entropy(z, labels), rtol=4e-7)

@@ -11,7 +11,7 @@
 // off by n 2^-79; 2^32 terms fit. Chunks add high to high and low to low; low counts units of 2^-78 and carries into
 // high.
 #pragma once
-#include "rows.hpp"
+#include "wide_row.hpp"
 
 namespace softfloor {
 namespace {
