@@ -161,7 +161,7 @@ class SigmoidCrossEntropy(RowFunction):
         written = [r.reshape(-1) if r.flags.c_contiguous else np.empty(r.size, dtype) for r in results]
         flat = [_flat(operand) for operand in operands]
         for *inputs, targets in zip(*map(_pieces, flat), zip(*map(_pieces, written), strict=True), strict=True):
-            self._gufuncs[variant](*inputs, *scale, out=targets)
+            self.gufuncs[variant](*inputs, *scale, out=targets)
         for result, values in zip(results, written, strict=True):
             if not result.flags.c_contiguous:
                 result[...] = values.reshape(shape)
@@ -171,7 +171,7 @@ class SigmoidCrossEntropy(RowFunction):
         """A scalar of the losses' dtype; of many losses `math.fsum` alone would take longer than the losses."""
         if reduction == "none":
             return losses
-        totals = [total for piece in _pieces(losses.reshape(-1)) for total in self._gufuncs["total"](piece).tolist()]
+        totals = [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
         total = math.fsum(totals) if np.isfinite(totals).all() else sum(totals)
         return losses.dtype.type(total / max(1, losses.size) if reduction == "mean" else total)
 
