@@ -8,6 +8,7 @@ relative error stands in the comment above each array. ``--check`` compares with
 
 import argparse
 import functools
+import struct
 import sys
 from pathlib import Path
 
@@ -109,6 +110,11 @@ def float32(x):
     return float(np.float32(float(x)))
 
 
+def float_array(name, coefficients):
+    body = ",\n    ".join(f"{hexadecimal(c)}f" for c in coefficients)
+    return f"constexpr float {name}[] = {{\n    {body}}};"
+
+
 # ------------------------------------------------------------------------------------------------------------- sections
 def exponential():
     ln2 = mpmath.log(2)
@@ -152,14 +158,13 @@ def exponential_of_rows():
 
     c = [float32(x) for x in minimax(quotient, lambda r: r * r / mpmath.exp(r), -half, half, 4)]
     error = error_in_bits(lambda r: (evaluate(c, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
-    body = ",\n    ".join(hexadecimal(x) + "f" for x in c)
     return [
         f"constexpr float log2_e_float = {hexadecimal(float32(1 / ln2))}f;",
         "// ln 2 = ln2_grid + ln2_rest, ln2_grid a multiple of 2^-15.",
         f"constexpr float ln2_grid = {hexadecimal(high)}f;",
         f"constexpr float ln2_rest = {hexadecimal(float32(ln2 - high))}f;",
         f"// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2: error of e^r {error}",
-        f"constexpr float exp_float[] = {{\n    {body}}};",
+        float_array("exp_float", c),
     ]
 
 
@@ -223,6 +228,13 @@ def zeros_of_slopes():
         "    Pair constant_term;          // for float64: constant_term + h long_polynomial(h)",
         f"    double long_polynomial[{long_degree}];",
         "};",
+        "// The same for float32 arithmetic: the position in three parts, constant_term + h polynomial(h).",
+        "struct SingleZero {",
+        "    float position[3];",
+        "    FloatPair constant_term;",
+        f"    float polynomial[{SINGLE_ZERO_DEGREE}];",
+        "};",
+        f"constexpr float single_zero_radius = {hexadecimal(SINGLE_ZERO_RADIUS)}f;",
     ]
     for record in catalogue.ACTIVATIONS.values():
         zeros = record.facts.derivative.zeros
@@ -248,8 +260,86 @@ def zeros_of_slopes():
             "    {" + ", ".join(hexadecimal(c) for c in short) + "},",
             f"    {pair(long[0])},",
             "    {" + ", ".join(hexadecimal(c) for c in long[1:]) + "}};",
+            *single_zero(record.name, x0, quotient),
         ]
     return lines
+
+
+def float_pair(name, x):
+    high = float32(x)
+    return f"constexpr FloatPair {name} = {{{hexadecimal(high)}f, {hexadecimal(float32(x - high))}f}};"
+
+
+def single():
+    """What math/single.hpp and the float32 texts of ops/ use."""
+    half, end = mpmath.log(2) / 2 * mpf("1.001"), mpf("13.2")
+
+    def quotient(r):
+        return sum(r ** (j - 2) / mpmath.factorial(j) for j in range(2, 60))
+
+    q = [float32(c) for c in interpolate(quotient, -half, half, 5)]
+    error = error_in_bits(lambda r: (evaluate(q, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
+    lines = [
+        f"// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients in float32: error of e^r {error}",
+        float_array("exp_single", q),
+    ]
+
+    # 1/R(t) = 1 + alpha t - t k(t) with alpha its slope at infinity: k is positive and falls like 1/t, so that it has a
+    # rational of positive coefficients N/M. With a instead of alpha, 1/R = 1 + a t + t ((alpha - a) M - N)/M. The last
+    # term is smallest beside the whole for a near 17/16.
+    alpha, a = mpmath.sqrt(mpmath.pi / 2), mpf(17) / 16
+
+    def inverse_ratio(t):
+        return mpmath.exp(-t * t / 2) / mpmath.erfc(t / mpmath.sqrt(2))
+
+    def k(t):
+        return alpha - ((inverse_ratio(t) - 1) / t if t else mpmath.sqrt(2 / mpmath.pi))
+
+    count = 70
+    nodes = [end * ((1 - mpmath.cos(mpmath.pi * (i + mpf(1) / 2) / count)) / 2) ** mpf("1.6") for i in range(count)]
+    top, bottom = rational(lambda t: k(t) / k(mpf(0)), (4, 5), nodes)
+    top = [c * k(mpf(0)) for c in top] + [mpf(0)]
+    top = [float32((alpha - a) * m - n) for n, m in zip(top, bottom, strict=True)]
+    bottom = [float32(m) for m in bottom]
+
+    def approximation(t):
+        return 1 + a * t + t * evaluate(top, t) / evaluate(bottom, t)
+
+    error = error_in_bits(lambda t: approximation(t) / inverse_ratio(t) - 1, mpf(0), end, 801)
+    c1 = mpmath.sqrt(8 / mpmath.pi)
+    return [
+        *lines,
+        f"// e^(-t^2/2) / erfc(t/sqrt 2) = 1 + slope t + t numerator/denominator on [0, {end}],",
+        f"// coefficients in float32: relative error {error}",
+        f"constexpr float tail_single_slope = {hexadecimal(a)}f;",
+        float_array("tail_single_numerator", top),
+        float_array("tail_single_denominator", bottom),
+        float_pair("inverse_sqrt_two_pi_single", 1 / mpmath.sqrt(2 * mpmath.pi)),
+        float_pair("gelu_tanh_single_linear", c1),
+        float_pair("gelu_tanh_single_cubic", c1 * mpf("0.044715")),
+    ]
+
+
+#: Wider than for doubles: at this distance the general text of gelu', in floats, cancels two bits less.
+SINGLE_ZERO_RADIUS, SINGLE_ZERO_DEGREE = mpf(1) / 4, 9
+
+
+def single_zero(name, x0, quotient):
+    first = float32(x0)
+    second = float32(x0 - first)
+    parts = (first, second, float32(x0 - first - second))
+    radius = SINGLE_ZERO_RADIUS
+    polynomial = interpolate(quotient, -radius, radius, SINGLE_ZERO_DEGREE)
+    constant = float32(polynomial[0])
+    rest = [float32(c) for c in polynomial[1:]]
+    error = error_in_bits(lambda h: (polynomial[0] + h * evaluate(rest, h)) / quotient(h) - 1, -radius, radius, 200)
+    return [
+        f"// relative error {error}",
+        f"constexpr SingleZero {name}_zero_single = {{",
+        "    {" + ", ".join(f"{hexadecimal(p)}f" for p in parts) + "},",
+        f"    {{{hexadecimal(constant)}f, {hexadecimal(float32(polynomial[0] - constant))}f}},",
+        "    {" + ", ".join(f"{hexadecimal(c)}f" for c in rest) + "}};",
+    ]
 
 
 def slope_at_defaults(record, x):
@@ -270,7 +360,8 @@ class MpmathNamespace:
 
 
 def header():
-    body = "\n".join([*exponential(), "", *exponential_of_rows(), "", *normal_tail(), "", *zeros_of_slopes()])
+    sections = exponential(), exponential_of_rows(), normal_tail(), zeros_of_slopes(), single()
+    body = "\n\n".join("\n".join(section) for section in sections)
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
 // clang-format off
 #pragma once

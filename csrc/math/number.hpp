@@ -46,6 +46,11 @@ struct Pair {
     SOFTFLOOR_INLINE constexpr Pair(double h, double l = 0.0) : hi(h), lo(l) {}
 };
 
+// The sum of two floats, for results computed in float32 arithmetic (single.hpp).
+struct FloatPair {
+    float high, low;
+};
+
 // Exact a + b (Knuth); the fast form needs |a| >= |b| or a = 0 (Dekker).
 SOFTFLOOR_INLINE Pair two_sum(double a, double b) {
     double sum = a + b, part = sum - a;

@@ -1,6 +1,7 @@
 // gelu(x) = x Phi(x) and its tanh approximation, both with the tail as a factor: x Q(|x|) below zero, x - x Q(x) above.
 #pragma once
 #include "../math/normal.hpp"
+#include "../math/single.hpp"
 #include "../math/zero.hpp"
 #include "sigmoid.hpp"
 
@@ -30,6 +31,25 @@ struct Gelu {
         Scaled<N> slope = select(negative, Scaled<N>{bend * g.mantissa, g.power}, Scaled<N>{N(1.0) - bend * g.value});
         return {value, around(coefficients::gelu_zero, x, slope)};
     }
+
+    // max(x, 0) - (t/2) G(t) / D(t), with D = 1/R (math/normal.hpp) as
+    //   D(t) = 1 + a t + t N(t)/M(t),  a = 17/16, where the last term is at most 0.1 D, so that its rounding errors
+    //   count for little.
+    static constexpr float single_limit = 12.9f;
+    SOFTFLOOR_INLINE static SingleJet single(float x) {
+        float t = __builtin_fabsf(x), half = 0.5f * t, exponent = -half * t;
+        FloatExponential g = exponential(FloatPair{exponent, __builtin_fmaf(-half, t, -exponent)});
+        float correction =
+            polynomial(coefficients::tail_single_numerator, t) / polynomial(coefficients::tail_single_denominator, t);
+        constexpr float a = coefficients::tail_single_slope;
+        float linear = __builtin_fmaf(a, t, 1.0f);
+        FloatPair d = {linear, __builtin_fmaf(a, t, 1.0f - linear) + t * correction};
+        FloatQuotient tail = divide(times(g, half), d);
+        FloatPair linear_slope = times(coefficients::inverse_sqrt_two_pi_single, t);
+        FloatPair slope_tail = times(g, divide(0.5f, d).pair() - linear_slope);
+        FloatPair slope = select(x < 0, slope_tail, subtract_from(1.0f, slope_tail));
+        return {subtract_from(x < 0 ? 0.0f : x, tail.pair()), around(coefficients::gelu_zero_single, x, slope)};
+    }
 };
 
 // gelu_tanh(x) = x (1 + tanh(u))/2 = x sigmoid(v) with v = 2 u = x (c1 + c3 x^2), c1 = sqrt(8/pi), c3 = 0.044715 c1.
@@ -54,6 +74,19 @@ struct GeluTanh {
         Scaled<N> slope = select(negative, Scaled<N>{e.mantissa * ((one_plus_e - w) * square_of_r), e.power},
                                  Scaled<N>{(one_plus_e + w * e.value) * square_of_r});
         return {value, around(coefficients::gelu_tanh_zero, x, slope)};
+    }
+
+    // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs.
+    static constexpr float single_limit = 9.0f;
+    SOFTFLOOR_INLINE static SingleJet single(float x) {
+        float square = x * x;
+        FloatPair cubic = coefficients::gelu_tanh_single_cubic * FloatPair{square, __builtin_fmaf(x, x, -square)};
+        FloatPair v = times(coefficients::gelu_tanh_single_linear + cubic, x);
+        FloatExponential e = exponential(-v);
+        FloatPair d = one_plus(e);
+        FloatQuotient s = divide(1.0f, d);
+        FloatPair w = v + times(cubic, x + x), slope = s.pair() * plus_one(times(e, s) * w);
+        return {divide(x, d).pair(), around(coefficients::gelu_tanh_zero_single, x, slope)};
     }
 };
 

@@ -1,6 +1,7 @@
 // sigmoid, tanh and silu, all from e = e^-|z|, which never overflows. r = 1/(1 + e) lies in [1/2, 1].
 #pragma once
 #include "../math/exp.hpp"
+#include "../math/single.hpp"
 #include "../math/zero.hpp"
 
 namespace softfloor {
@@ -14,6 +15,14 @@ struct Sigmoid {
         return {select(head(x) < 0, Scaled<N>{e.mantissa * r, e.power}, Scaled<N>{r}),
                 {e.mantissa * square(r), e.power}};
     }
+
+    // 1/(1 + e^-x); the slope from |x|, so that it is even to the bit.
+    static constexpr float single_limit = 16.0f;
+    SOFTFLOOR_INLINE static SingleJet single(float x) {
+        FloatExponential e = exponential(-__builtin_fabsf(x));
+        FloatQuotient r = divide(1.0f, one_plus_moderate(e));
+        return {divide(1.0f, one_plus_moderate(exponential(-x))).pair(), times(e, r) * r.pair()};
+    }
 };
 
 // tanh(x) = (1 - e)/(1 + e), tanh'(x) = sech^2(x) = 4 e/(1 + e)^2 with e = e^(-2|x|); 1 - e comes from expm1.
@@ -22,6 +31,19 @@ struct Tanh {
         auto e = exponential_of_minus(times_power_of_two(absolute(x), 2.0));
         N r = reciprocal(N(2.0) + e.minus_one);
         return {{with_sign(-e.minus_one * r, x)}, {times_power_of_two(e.mantissa * square(r), 4.0), e.power}};
+    }
+
+    // The same texts in floats.
+    static constexpr float single_limit = 40.0f;
+    SOFTFLOOR_INLINE static SingleJet single(float x) {
+        FloatExponential e = exponential(-2.0f * __builtin_fabsf(x));
+        FloatPair minus = minus_one(e);
+        float sum = 2.0f + minus.high;
+        FloatPair plus = {sum, (minus.high - (sum - 2.0f)) + minus.low};
+        FloatQuotient r = divide(1.0f, plus), t = divide(FloatPair{-minus.high, -minus.low}, plus);
+        FloatPair slope = times(e, r) * r.pair();
+        float sign = __builtin_copysignf(1.0f, x);
+        return {{__builtin_copysignf(t.quotient, x), sign * t.residual * t.reciprocal}, {4.0f * slope.high, 4.0f * slope.low}};
     }
 };
 
@@ -62,6 +84,17 @@ struct Silu {
         return {
             value, around(coefficients::silu_zero, z, slope),
             square_times(bounded, select(head(t) > exponential_limit<N>, N(0.0), e.mantissa * square_of_r), e.power)};
+    }
+
+    // For beta = 1: x s, s = 1/(1 + e^-x), and s (1 + x u) with u = 1 - s = e^-x s.
+    static constexpr float single_limit = 16.0f;
+    static constexpr double single_parameter = 1.0;
+    SOFTFLOOR_INLINE static SingleJet single(float x) {
+        FloatExponential e = exponential(-x);
+        FloatPair d = one_plus_moderate(e);
+        FloatQuotient s = divide(1.0f, d);
+        FloatPair slope = s.pair() * plus_one(times(times(e, s), x));
+        return {divide(x, d).pair(), around(coefficients::silu_zero_single, x, slope)};
     }
 };
 
