@@ -8,7 +8,6 @@ relative error stands in the comment above each array. ``--check`` compares with
 
 import argparse
 import functools
-import struct
 import sys
 from pathlib import Path
 

@@ -48,12 +48,10 @@ template <class Op> SOFTFLOOR_INLINE bool single_covers(float x, float parameter
 // The other factor of a product leaves room for the error terms; NaN and inf do not.
 SOFTFLOOR_INLINE bool factor_is_moderate(float factor) { return __builtin_fabsf(factor) <= 0x1p100f; }
 
-// The same for a product of two factors: zero, or far from the smallest normal number, so that its error term is one
-// too.
-SOFTFLOOR_INLINE bool product_is_moderate(float a, float b) {
-    float size = __builtin_fabsf(a * b),
-          larger = __builtin_fabsf(a) > __builtin_fabsf(b) ? __builtin_fabsf(a) : __builtin_fabsf(b);
-    return (size == 0 || size > 0x1p-60f ? larger : 0x1p127f) <= 0x1p40f;
+// Zero, or far enough from the smallest normal number for its error terms to be normal, too.
+SOFTFLOOR_INLINE bool factor_is_not_tiny(float factor) {
+    float size = __builtin_fabsf(factor);
+    return (size == 0 ? 1.0f : size) >= 0x1p-90f;
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index
@@ -118,7 +116,9 @@ template <class Op, int parameters> struct Gated {
     }
     static constexpr bool has_single = HasSingle<Op>;
     SOFTFLOOR_INLINE static bool covers(float gate, float up, auto... p) {
-        return single_covers<Op>(factor_is_moderate(up) ? gate : 2 * Op::single_limit, p...);
+        // The low part of a tiny value is lost, which an up beyond 1 would show.
+        float largest_up = factor_is_not_tiny(gate) ? 0x1p100f : 1.0f;
+        return single_covers<Op>(__builtin_fabsf(up) <= largest_up ? gate : 2 * Op::single_limit, p...);
     }
     SOFTFLOOR_INLINE static Outputs<float> at_covered(float gate, float up, auto...) {
         return {rounded_product(Op::single(gate).value, up), {}};
@@ -132,9 +132,12 @@ template <class Op, int parameters> struct GatedVjp {
         return {rounded<T>(jet.slope * (factor<Op>(up) * c)), rounded<T>(jet.value * c)};
     }
     static constexpr bool has_single = HasSingle<Op>;
-    // up times the cotangent must be exact or rounded once with its error: neither may over- or underflow.
     SOFTFLOOR_INLINE static bool covers(float gate, float up, float cotangent, auto... p) {
-        return single_covers<Op>(product_is_moderate(up, cotangent) ? gate : 2 * Op::single_limit, p...);
+        float size = __builtin_fabsf(up), other_size = __builtin_fabsf(cotangent);
+        float largest_factor = factor_is_not_tiny(gate) ? 0x1p60f : 1.0f;
+        bool moderate = (size > other_size ? size : other_size) <= largest_factor;
+        float unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : 2 * Op::single_limit;
+        return single_covers<Op>(moderate ? unless_product_is_tiny : 2 * Op::single_limit, p...);
     }
     SOFTFLOOR_INLINE static Outputs<float> at_covered(float gate, float up, float cotangent, auto...) {
         SingleJet jet = Op::single(gate);
