@@ -12,6 +12,7 @@ from . import catalogue, cpu, memory, threads
 from .activation import Activation, Function, GatedUnit
 from .binary_losses import sigmoid_cross_entropy
 from .gumbel import gumbel_softmax
+from .likelihood import nll
 from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
 from .rows import log_softmax, logsumexp, softmax
@@ -34,6 +35,7 @@ _FUNCTIONS: dict[str, Any] = {
             gumbel_softmax,
             softmax_cross_entropy,
             sigmoid_cross_entropy,
+            nll,
             linear_cross_entropy,
         )
     },

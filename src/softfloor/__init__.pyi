@@ -13,6 +13,7 @@ from .activation import Function as Function
 from .activation import GatedUnit as GatedUnit
 from .binary_losses import sigmoid_cross_entropy as sigmoid_cross_entropy
 from .gumbel import gumbel_softmax as gumbel_softmax
+from .likelihood import nll as nll
 from .linear_losses import linear_cross_entropy as linear_cross_entropy
 from .losses import softmax_cross_entropy as softmax_cross_entropy
 from .rows import log_softmax as log_softmax

@@ -24,6 +24,7 @@ from . import get
 from .activation import Activation, GatedUnit, check_dtype
 from .binary_losses import SigmoidCrossEntropy
 from .gumbel import GumbelSoftmax
+from .likelihood import NegativeLogLikelihood
 from .losses import SoftmaxCrossEntropy
 from .rows import RowFunction
 from .whole_file import replacing
@@ -82,7 +83,7 @@ class Request:
             raise BadUsage(str(error)) from None
         if isinstance(function, GatedUnit):
             raise BadUsage(f"{self.name} takes two arrays, gate and up, and apply reads one; call it from Python")
-        if isinstance(function, (SoftmaxCrossEntropy, SigmoidCrossEntropy)):
+        if isinstance(function, (SoftmaxCrossEntropy, SigmoidCrossEntropy, NegativeLogLikelihood)):
             raise BadUsage(f"{self.name} needs labels beside the logits, and apply reads one array; use Python")
         if isinstance(function, GumbelSoftmax):
             raise BadUsage(f"{self.name} draws random numbers; call it from Python with a generator of yours")

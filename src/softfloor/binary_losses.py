@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from .layout import as_logits
-from .losses import Reduction
+from .losses import Reduction, total_of
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
@@ -172,8 +171,7 @@ class SigmoidCrossEntropy(RowFunction):
         if reduction == "none":
             return losses
         totals = [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
-        total = math.fsum(totals) if np.isfinite(totals).all() else sum(totals)
-        return losses.dtype.type(total / max(1, losses.size) if reduction == "mean" else total)
+        return total_of(totals, losses.dtype, max(1, losses.size) if reduction == "mean" else 1)
 
 
 def _pieces(flat: Any) -> tuple[Any, Any]:

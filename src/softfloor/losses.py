@@ -30,14 +30,29 @@ def check_class_labels(function: str, labels: Any, classes: int, ignore_index: i
         raise IndexError(f"{function}: label {labels[position]}{where} is outside [0, {classes}){others}")
 
 
+def exact_sum(values: Any) -> float:
+    """The sum, rounded once: the same bits whatever order NumPy's own would take. Too large a sum is inf."""
+    if np.isfinite(values).all():
+        try:
+            return math.fsum(values)
+        except OverflowError:
+            pass
+    with np.errstate(all="ignore"):
+        return float(np.sum(values))
+
+
+def total_of(totals: Any, dtype: Any, divisor: float = 1.0) -> Any:
+    """The exact sum over the divisor as a scalar of that dtype; inf where it is too large for it, without a warning."""
+    with np.errstate(all="ignore"):
+        return dtype.type(exact_sum(totals) / divisor)
+
+
 def reduced(losses: Any, reduction: str) -> Any:
     """The losses themselves, their sum, or their mean."""
     if reduction == "none":
         return losses
     values = np.asarray(losses, np.float64).ravel()
-    # An exact sum has the same bits whatever order NumPy's own would take.
-    total = math.fsum(values) if np.isfinite(values).all() else float(values.sum())
-    return losses.dtype.type(total / max(1, values.size) if reduction == "mean" else total)
+    return total_of(values, losses.dtype, max(1, values.size) if reduction == "mean" else 1)
 
 
 class SoftmaxCrossEntropy(RowFunction):

@@ -1,0 +1,145 @@
+"""nll: against torch's nll_loss, gradients, ignored and weighted classes, edges, bad input."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import softfloor as sf
+from cases import assert_same_bits, edges, every_dtype
+
+SHAPE = (3, 4, 5)
+
+
+def problem(dtype=np.float64, axis=-1):
+    random = np.random.default_rng(0)
+    q = sf.log_softmax(random.normal(0, 3, SHAPE).astype(dtype), axis)
+    return q, random.integers(0, SHAPE[axis], [n for k, n in enumerate(SHAPE) if k != axis % 3])
+
+
+@pytest.mark.parametrize("axis", range(-3, 3))
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignore_index", [None, 1, -100])
+def test_it_is_torch_s(axis, weighted, ignore_index):
+    torch = pytest.importorskip("torch")
+    q, labels = problem(axis=axis)
+    if ignore_index == -100:
+        labels.flat[::3] = -100
+    weight = np.random.default_rng(1).random(SHAPE[axis]) if weighted else None
+    for reduction in ("mean", "sum", "none"):
+        tensor = torch.tensor(np.moveaxis(q, axis, 1), requires_grad=True)
+        expected = torch.nn.functional.nll_loss(
+            tensor,
+            torch.tensor(labels),
+            weight=torch.tensor(weight) if weighted else None,
+            ignore_index=-(10**6) if ignore_index is None else ignore_index,
+            reduction=reduction,
+        )
+        expected.sum().backward()
+        keywords = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
+        loss, gradient = sf.nll.value_and_grad(q, labels, axis, **keywords)
+        assert_same_bits(sf.nll(q, labels, axis, **keywords), loss)
+        np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=1e-14)
+        np.testing.assert_allclose(np.moveaxis(gradient, axis, 1), tensor.grad.numpy(), rtol=1e-14)
+
+
+@every_dtype
+def test_it_is_cross_entropy_of_log_softmax(dtype):
+    """The vjp of log_softmax takes this gradient to that of softmax_cross_entropy."""
+    z = np.random.default_rng(0).normal(0, 2, (6, 5)).astype(dtype)
+    labels = np.arange(6) % 5
+    q = sf.log_softmax(z)
+    losses, slopes = sf.nll.value_and_grad(q, labels, reduction="none")
+    assert losses.dtype == slopes.dtype == dtype
+    epsilon = float(edges(dtype)[4])
+    expected, gradient = sf.softmax_cross_entropy.value_and_grad(z, labels, reduction="none")
+    np.testing.assert_allclose(losses.astype(float), expected.astype(float), rtol=2 * epsilon)
+    through = sf.log_softmax.vjp(q, slopes)
+    np.testing.assert_allclose(through.astype(float), gradient.astype(float), rtol=8 * epsilon, atol=epsilon)
+    assert_same_bits(losses, -q[np.arange(6), labels])
+
+
+@every_dtype
+def test_pytorch_issues_70348_75181_and_116349_all_ignored_gives_zero(dtype):
+    q, labels = problem(dtype)
+    for keywords in ({"ignore_index": -1}, {"ignore_index": 2}, {"weight": np.zeros(5)}):
+        targets = np.full_like(labels, keywords.get("ignore_index", 0))
+        loss, gradient = sf.nll.value_and_grad(q, targets, **keywords)
+        assert_same_bits(loss, dtype(0))
+        assert (gradient == 0).all()
+    loss, gradient = sf.nll.value_and_grad(np.empty((0, 3), dtype), np.empty(0, int))
+    assert_same_bits(loss, dtype(0))
+    assert gradient.shape == (0, 3)
+
+
+@every_dtype
+def test_entmax_issue_8_ignored_rows_do_not_count(dtype):
+    q, labels = problem(dtype)
+    some = labels != 3
+    q[labels == 3] = np.nan
+    loss, gradient = sf.nll.value_and_grad(q, labels, ignore_index=3)
+    assert_same_bits(loss, sf.nll(q[some], labels[some]))
+    assert (gradient[~some] == 0).all()
+    assert_same_bits(gradient[some], sf.nll.value_and_grad(q[some], labels[some])[1])
+
+
+@every_dtype
+def test_edges(dtype):
+    q = np.array([[-np.inf, 0], [np.nan, 0], [0, -np.inf]], dtype)
+    losses = sf.nll(q, [0, 0, 0], reduction="none")
+    assert_same_bits(losses, np.array([np.inf, np.nan, 0], dtype))
+    assert_same_bits(sf.nll(q, [0, 1, 1], weight=[0, 1], reduction="none"), np.array([0, 0, np.inf], dtype))
+    assert sf.nll(q[[0, 2]], [0, 0]) == np.inf
+    with np.errstate(all="raise"):
+        everything = edges(dtype)
+        for reduction, weight in itertools.product(("mean", "sum", "none"), ([1, 1], [0, 1e300], [1e-300, 1])):
+            q = np.stack([everything, everything], -1)
+            sf.nll.value_and_grad(q, np.arange(len(q)) % 2, weight=weight, reduction=reduction)
+
+
+def test_a_sum_too_large_is_infinite():
+    q = np.full((3, 2), -np.finfo(float).max)
+    assert sf.nll(q, [0, 1, 0], reduction="sum") == np.inf
+    assert sf.softmax_cross_entropy(q * [0, 1], [1, 1, 1], reduction="sum") == np.inf
+    assert sf.sigmoid_cross_entropy(q, np.ones((3, 2)), reduction="sum") == np.inf
+    half = np.full((3, 2), -60000, np.float16)
+    with np.errstate(all="raise"):
+        assert sf.nll(half, [0, 1, 0], reduction="sum") == np.inf
+        assert sf.softmax_cross_entropy(half * [0, 1], [1, 1, 1], reduction="sum") == 180_000
+        assert sf.softmax_cross_entropy(half * np.float16([0, 1]), [1, 1, 1], reduction="sum") == np.inf
+        assert sf.sigmoid_cross_entropy(half, np.ones((3, 2)), reduction="sum") == np.inf
+
+
+def test_out():
+    q, labels = problem()
+    loss, expected = sf.nll.value_and_grad(q, labels)
+    for out in (np.full_like(q, np.nan), np.full(SHAPE, np.nan, order="F"), q):
+        result = sf.nll.value_and_grad(q, labels, out=out)
+        assert result[1] is out
+        assert_same_bits(result[0], loss)
+        assert_same_bits(out, expected)
+
+
+def test_bad_input():
+    q = np.zeros((2, 3))
+    for labels, keywords, error, message in (
+        ([0, 3], {}, IndexError, r"label 3 at position 1 is outside \[0, 3\)"),
+        ([0, -1], {"ignore_index": 1}, IndexError, "label -1 at position 1"),
+        ([0.0, 1.0], {}, TypeError, "class labels must be integers; got dtype float64"),
+        ([0], {}, ValueError, r"labels have shape \(1,\); these log-probabilities need \(2,\)"),
+        ([0, 1], {"weight": [1.0, 2.0]}, ValueError, r"weight has shape \(2,\); 3 classes need \(3,\)"),
+        ([0, 1], {"weight": [1.0, -2.0, 0.0]}, ValueError, "weights must be finite and not negative"),
+        ([0, 1], {"weight": "heavy"}, TypeError, "weight has dtype"),
+        ([0, 1], {"ignore_index": 0.5}, TypeError, "ignore_index must be an integer; got 0.5"),
+        ([0, 1], {"reduction": "average"}, ValueError, "reduction must be 'mean', 'sum' or 'none'; got 'average'"),
+        ([0, 1], {"axis": 2}, np.exceptions.AxisError, "out of bounds for array of dimension 2"),
+        ([0, 1], {"axis": None}, TypeError, "axis must be one integer; got None"),
+    ):
+        with pytest.raises(error, match=message):
+            sf.nll(q, labels, **keywords)
+    with pytest.raises(TypeError, match="log_probabilities has dtype"):
+        sf.nll(q * 1j, [0, 1])
+    for out in (np.ones(3), np.ones((2, 3), np.float32), [0.0]):
+        with pytest.raises(ValueError, match="out must be an array of float64"):
+            sf.nll.value_and_grad(q, [0, 1], out=out)
+    assert (q == 0).all()
