@@ -306,7 +306,9 @@ class _Pass:
         for tile, weight in self.tiles():
             if "hidden" in gradients:
                 sums += slopes[:, tile] @ weight
-            if "weight" in gradients:
+            if "weight" in gradients and piece.start == 0:
+                np.matmul(slopes[:, tile].T, rows, out=gradients["weight"][tile])
+            elif "weight" in gradients:
                 part = product[: len(weight)]
                 np.matmul(slopes[:, tile].T, rows, out=part)
                 gradients["weight"][tile] += part
