@@ -19,42 +19,103 @@ struct RowLoop {
     mutable ElementCost cost{};
 };
 
+// Rows that lie side by side while the entries of each lie far apart, as along axis 0, are taken many at a time: a
+// cache line read for one row holds entries of its neighbours. All that a tile has of an entry is read, or written,
+// before the next entry: at a step of a power of two, lines of several entries would push each other out of the cache.
+struct Tile {
+    char* memory;
+    ptrdiff_t row_step, entry_step;
+    char* at(size_t row, size_t entry) const {
+        return memory + ptrdiff_t(row) * row_step + ptrdiff_t(entry) * entry_step;
+    }
+};
+
+// Four rows of four entries of 4 bytes; one of the tiles has its rows contiguous, the other its entries.
+inline void copy_four_by_four(char* to, ptrdiff_t to_line, const char* from, ptrdiff_t from_line) {
+    typedef uint32_t Four __attribute__((vector_size(16)));
+    Four a, b, c, d;
+    std::memcpy(&a, from, 16);
+    std::memcpy(&b, from + from_line, 16);
+    std::memcpy(&c, from + 2 * from_line, 16);
+    std::memcpy(&d, from + 3 * from_line, 16);
+    constexpr Four low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+    Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
+    Four ab_high = __builtin_shuffle(a, b, high), cd_high = __builtin_shuffle(c, d, high);
+    Four lines[] = {__builtin_shuffle(ab, cd, first), __builtin_shuffle(ab, cd, second),
+                    __builtin_shuffle(ab_high, cd_high, first), __builtin_shuffle(ab_high, cd_high, second)};
+    for (int k = 0; k < 4; ++k) std::memcpy(to + k * to_line, &lines[k], 16);
+}
+
+inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows, size_t n) {
+    bool reading = from.row_step == 4 && to.entry_step == 4, writing = to.row_step == 4 && from.entry_step == 4;
+    size_t fast_rows = size == 4 && (reading || writing) ? rows / 4 * 4 : 0, fast_entries = fast_rows ? n / 4 * 4 : 0;
+    for (size_t entry = 0; entry < fast_entries; entry += 4)
+        for (size_t row = 0; row < fast_rows; row += 4)
+            copy_four_by_four(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
+                              reading ? from.entry_step : from.row_step);
+    for (size_t entry = 0; entry < n; ++entry) {
+        size_t row = entry < fast_entries ? fast_rows : 0;
+        copy_strided(size, to.at(row, entry), to.row_step, from.at(row, entry), from.row_step, rows - row);
+    }
+}
+
+// How many rows a tile has: whole cache lines of each entry, fewer where the tile would leave the second-level cache,
+// and however long the rows are, no more than a bounded amount of memory beyond one row.
+inline size_t tile_rows(size_t n, size_t size) {
+    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, most_lines = 16;
+    size_t line = 64 / size, bytes = n * size + 1, lines = cache / bytes / line;
+    size_t rows = line * (lines < 1 ? 1 : lines > most_lines ? most_lines : lines), affordable = memory / bytes;
+    return rows <= affordable ? rows : affordable > 1 ? affordable : 1;
+}
+
 // False if there was no memory; the rows from there on are untouched.
 inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args, const ptrdiff_t* steps, size_t n,
                        size_t begin, size_t end) {
     int count = loop.inputs + loop.outputs;
-    const ptrdiff_t* core_step = steps + count;
-    // Room for the kernel's scratch row and for each operand whose rows are not contiguous.
-    std::unique_ptr<double[]> memory(new (std::nothrow) double[(size_t(count) + 1) * n + 1]);
-    if (!memory) return false;
-    char* own_row[maximum_row_operands] = {};
-    for (int k = 0; k < count; ++k) {
+    // The step between the entries of an operand's rows, and whether its rows are copied to be contiguous.
+    ptrdiff_t entry_steps[maximum_row_operands] = {};
+    bool copied[maximum_row_operands] = {};
+    size_t copies = 0, widest = 1;
+    for (int k = 0, core = count; k < count; ++k) {
         if (!loop.is_row[k]) continue;
-        if (*core_step != ptrdiff_t(loop.sizes[k]))
-            own_row[k] = reinterpret_cast<char*>(memory.get() + size_t(k + 1) * n);
-        ++core_step;
+        entry_steps[k] = steps[core++];
+        copied[k] = entry_steps[k] != ptrdiff_t(loop.sizes[k]);
+        copies += copied[k];
+        if (copied[k] && loop.sizes[k] > widest) widest = loop.sizes[k];
     }
-    for (size_t row = begin; row < end; ++row) {
-        const void* in[maximum_row_operands];
-        void* out[maximum_row_operands];
-        core_step = steps + count;
-        for (int k = 0; k < count; ++k) {
-            char* start = args[k] + ptrdiff_t(row) * steps[k];
-            char* place = own_row[k] ? own_row[k] : start;
-            if (k >= loop.inputs) out[k - loop.inputs] = place;
-            else in[k] = place;
-            if (own_row[k] && k < loop.inputs)
-                copy_strided(loop.sizes[k], place, ptrdiff_t(loop.sizes[k]), start, *core_step, n);
-            core_step += loop.is_row[k];
+    size_t tile = copies ? tile_rows(n, widest) : end - begin;
+    if (tile > end - begin) tile = end - begin;
+    // Copied rows start an odd number of cache lines apart: at a power of two they would share few cache sets.
+    size_t pitch = ((n * widest + 63) / 64 | 1) * 64;
+    std::unique_ptr<double[]> memory(new (std::nothrow) double[n + 1 + copies * tile * (pitch / 8)]);
+    if (!memory) return false;
+    char* own[maximum_row_operands] = {};
+    char* next = reinterpret_cast<char*>(memory.get() + n + 1);
+    for (int k = 0; k < count; ++k)
+        if (copied[k]) {
+            own[k] = next;
+            next += tile * pitch;
         }
-        kernel(in, out, n, memory.get());
-        core_step = steps + count;
-        for (int k = 0; k < count; ++k) {
-            if (own_row[k] && k >= loop.inputs)
-                copy_strided(loop.sizes[k], args[k] + ptrdiff_t(row) * steps[k], *core_step, own_row[k],
-                             ptrdiff_t(loop.sizes[k]), n);
-            core_step += loop.is_row[k];
+    auto copy = [&](int k) { return Tile{own[k], ptrdiff_t(pitch), ptrdiff_t(loop.sizes[k])}; };
+    auto original = [&](int k, size_t first) {
+        return Tile{args[k] + ptrdiff_t(first) * steps[k], steps[k], entry_steps[k]};
+    };
+    for (size_t first = begin; first < end; first += tile) {
+        size_t rows = end - first < tile ? end - first : tile;
+        for (int k = 0; k < loop.inputs; ++k)
+            if (copied[k]) copy_tile(loop.sizes[k], copy(k), original(k, first), rows, n);
+        for (size_t row = 0; row < rows; ++row) {
+            const void* in[maximum_row_operands];
+            void* out[maximum_row_operands];
+            for (int k = 0; k < count; ++k) {
+                char* place = own[k] ? own[k] + row * pitch : args[k] + ptrdiff_t(first + row) * steps[k];
+                if (k < loop.inputs) in[k] = place;
+                else out[k - loop.inputs] = place;
+            }
+            kernel(in, out, n, memory.get());
         }
+        for (int k = loop.inputs; k < count; ++k)
+            if (copied[k]) copy_tile(loop.sizes[k], original(k, first), copy(k), rows, n);
     }
     return true;
 }

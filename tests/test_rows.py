@@ -145,6 +145,19 @@ def test_layouts(function, dtype):
 
 @every_row_function
 @every_dtype
+@pytest.mark.parametrize("shape", [(37, 1500), (1030, 70), (2, 3), (300_001, 2)], ids=str)
+def test_many_rows_side_by_side(function, dtype, shape):
+    """More rows than are taken at a time, a number that is no multiple of anything, and rows too long for many."""
+    z = logits(dtype, shape)
+    expected = function(np.ascontiguousarray(z.T)).T
+    assert_same_bits(function(z, 0), expected)
+    output = np.empty_like(expected, order="C")
+    function(z, 0, out=output)
+    assert_same_bits(output, expected)
+
+
+@every_row_function
+@every_dtype
 def test_nothing(function, dtype):
     for shape, axis in (((0, 3), -1), ((2, 0), -1), ((0,), 0), ((0, 3), None), ((2, 0, 3), (0, 1))):
         result = function(np.empty(shape, dtype), axis)

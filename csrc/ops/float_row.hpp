@@ -76,15 +76,20 @@ template <class T> struct FloatRow {
         exponential.lowest = float(lowest);
     }
 
-    // Where a maximum is.
+    // Where the first maximum is; a chunk is searched without a branch that its place would make unpredictable.
     void find_place() {
-        for (size_t i = 0; i < n && place == nowhere; i += chunk) {
-            size_t count = n - i < chunk ? n - i : chunk;
-            int found = 0;
-            for (size_t j = 0; j < count; ++j) found |= x[i + j] == maximum;
-            for (size_t j = 0; found && place == nowhere; ++j)
-                if (x[i + j] == maximum) place = i + j;
+        size_t i = 0;
+        for (; i + chunk <= n && place == nowhere; i += chunk) {
+            const float* from = x + i;
+            int first = int(chunk);
+            for (int j = 0; j < int(chunk); ++j) {
+                int candidate = from[j] == maximum ? j : int(chunk);
+                first = candidate < first ? candidate : first;
+            }
+            if (first < int(chunk)) place = i + size_t(first);
         }
+        for (; i < n && place == nowhere; ++i)
+            if (x[i] == maximum) place = i;
     }
 
     template <int which> SOFTFLOOR_INLINE float term(float value) const {
@@ -117,8 +122,11 @@ template <class T> struct FloatRow {
             for (size_t j = 0; j < lanes; ++j)
                 sums[j] += double(lane[j] + lane[j + 16]) + double(lane[j + 32] + lane[j + 48]);
         }
-        fold<lanes / 2>(sums, [](auto& a, const auto& b) { a += b; });
-        others = sums[0];
+        VectorOf<double, lanes / 2>::Type low, high;
+        __builtin_memcpy(&low, sums, sizeof low);
+        __builtin_memcpy(&high, sums + lanes / 2, sizeof high);
+        low += high;
+        others = folded<lanes / 2, double>(low, [](auto& a, const auto& b) { a += b; });
     }
     template <size_t count> SOFTFLOOR_INLINE void add_chunk(float* lane, float* terms, size_t excluded) {
         float saved = 0.0f;

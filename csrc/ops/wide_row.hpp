@@ -20,16 +20,29 @@ template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
     for (size_t i = 0; i < n; ++i) body(i);
 }
 
-// x[0] = x[0] and x[1] and ... combined by halves: x[j] with x[j + half] for j below half, then a half of that. Vectors
-// spell out what the vectoriser leaves scalar.
-template <size_t half, class Scalar, class Combine> SOFTFLOOR_INLINE void fold(Scalar* x, Combine combine) {
-    typedef Scalar Vector __attribute__((vector_size(half * sizeof(Scalar))));
-    Vector low, high;
-    __builtin_memcpy(&low, x, sizeof low);
-    __builtin_memcpy(&high, x + half, sizeof high);
-    combine(low, high);
-    __builtin_memcpy(x, &low, sizeof low);
-    if constexpr (half > 1) fold<half / 2>(x, combine);
+template <class Scalar, size_t count> struct VectorOf {
+    typedef Scalar Type __attribute__((vector_size(count * sizeof(Scalar))));
+};
+// x[0] ... x[count-1] combined: the upper half into the lower one, then that by halves. Vectors spell out what the
+// vectoriser leaves scalar, and their halves stay in registers.
+template <size_t count, class Scalar, class Vector, class Combine>
+SOFTFLOOR_INLINE Scalar folded(const Vector& x, Combine combine) {
+    if constexpr (count == 2) {
+        Scalar low = x[0];
+        combine(low, x[1]);
+        return low;
+    } else {
+        typename VectorOf<Scalar, count / 2>::Type low, high;
+        if constexpr (count == 8) {
+            low = __builtin_shufflevector(x, x, 0, 1, 2, 3);
+            high = __builtin_shufflevector(x, x, 4, 5, 6, 7);
+        } else {
+            low = __builtin_shufflevector(x, x, 0, 1);
+            high = __builtin_shufflevector(x, x, 2, 3);
+        }
+        combine(low, high);
+        return folded<count / 2, Scalar>(low, combine);
+    }
 }
 
 // A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding
@@ -84,8 +97,14 @@ template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
     for (; i + many <= n; i += many)
         for (size_t j = 0; j < many; ++j) largest_of[j] = get(i + j) > largest_of[j] ? get(i + j) : largest_of[j];
     for (; i < n; ++i) largest_of[0] = get(i) > largest_of[0] ? get(i) : largest_of[0];
-    fold<many / 2>(largest_of, [](auto& a, const auto& b) { a = a > b ? a : b; });
-    return largest_of[0];
+    auto larger = [](auto& a, const auto& b) { a = a > b ? a : b; };
+    typename VectorOf<Plain, 8>::Type largest, other;
+    __builtin_memcpy(&largest, largest_of, sizeof largest);
+    for (size_t j = 8; j < many; j += 8) {
+        __builtin_memcpy(&other, largest_of + j, sizeof other);
+        larger(largest, other);
+    }
+    return folded<8, Plain>(largest, larger);
 }
 
 SOFTFLOOR_INLINE double difference(double a, double b, double) { return a - b; }

@@ -34,7 +34,7 @@ def exact_sum(values: Any) -> float:
     """The sum, rounded once: the same bits whatever order NumPy's own would take. Too large a sum is inf."""
     if np.isfinite(values).all():
         try:
-            return math.fsum(values)
+            return math.fsum(np.asarray(values).tolist())
         except OverflowError:
             pass
     with np.errstate(all="ignore"):
