@@ -53,6 +53,12 @@ def test_values(name, dtype, n):
             assert (value != 0) == (p > vanishes) or p + abs(value) < FLOORS[name], kind
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_an_entry_that_a_double_cannot_tell_from_the_threshold(dtype):
+    z = np.array([1, 2.0**-70, 0]).astype(dtype)
+    assert sf.sparsemax(z).tolist() == [1, 2.0**-71, 0]
+
+
 @every_name
 @every_dtype
 @pytest.mark.parametrize("temperature", [1e-300, 0.01, 0.3, 1.7, 1e3, 1e300, 5e-324, np.finfo(float).max])

@@ -50,8 +50,7 @@ template <class T> struct BinaryTerms {
         else return Format<T>::store(x);
     }
     SOFTFLOOR_INLINE T loss() const {
-        // e^-t below 2^-60 is its own log1p; a pair that small would lose digits there.
-        N rest = select((head(tail) < 0x1p-60) | alone, tail, log1p_of_fraction(tail));
+        N rest = log1p_of_fraction(tail);  // of a lifted tail, below 2^-200, it is the tail itself
         N sum = negative * (select(above, size, N(0.0)) + rest) + positive * (select(above, N(0.0), size) + rest);
         double slope = head(select(above, negative, positive)), plain = slope * head(size);
         // Beyond the largest float64 a pair turns NaN where the plain product is infinite.

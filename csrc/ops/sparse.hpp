@@ -147,7 +147,7 @@ template <class T, class Law> struct SparseRow {
             for (size_t i = begin; i < end; ++i) {
                 double z = WideRow<T>::number(x[i]);
                 candidates[count] = z;
-                count += depth(z, 0.0) < reach;
+                count += depth(z, 0.0) <= reach;  // rounded: what is equal here may be less
             }
         });
         // In double first, where entries near the threshold are kept for the pairs to decide. The tolerance stays above
