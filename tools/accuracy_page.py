@@ -28,8 +28,8 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def float32(results: dict) -> str:
     rows = [[f"`{key}`", "< 1", number(r["error"]), point(r["x"]), f"{r['count']:,}"] for key, r in results.items()]
     text = (
-        "\n## float32, functions of x alone\n\nEvery input, on AVX-512 and AVX2 with equal bits; the float64 kernels "
-        "stand for the exact value.\n\n"
+        "\n## float32\n\nEvery input, parameters at their defaults, on AVX-512 and AVX2 with equal bits; the float64 "
+        "kernels stand for the exact value.\n\n"
     )
     return text + table(["curve", "promise", "worst error", "at x", "inputs"], rows)
 
@@ -49,7 +49,7 @@ def float64(results: dict) -> str:
         for key, r in results.items()
     ]
     text = (
-        "\n## float64, and functions with parameters\n\nAgainst MPFR on inputs that crowd landmarks, the ends of the "
+        "\n## float64, and float32 with parameters\n\nAgainst MPFR on inputs that crowd landmarks, the ends of the "
         "range and the seams of the kernels; parameters over a grid, given behind x.\n\n"
     )
     return text + table(["curve", "promise", "worst error", "at", "inputs"], rows)

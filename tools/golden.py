@@ -16,7 +16,7 @@ import numpy as np
 
 import softfloor as sf
 from softfloor import _core
-from softfloor.catalogue import ROWS
+from softfloor.catalogue import ACTIVATIONS, ROWS
 from ulp import FORMATS, dtype_of
 
 FILE = Path(__file__).resolve().parents[1] / "tests" / "accuracy" / "golden.json"
@@ -47,11 +47,21 @@ def elementwise_ufuncs() -> dict[str, np.ufunc]:
     }
 
 
+def at_defaults(name: str, dtype: str) -> dict[str, object]:
+    """Results of a function whose parameters are left out: they have kernels of their own."""
+    function, x, cotangent = sf.get(name), inputs(dtype, 0), inputs(dtype, 1)
+    return {"value": function(x), "derivative": function.derivative(x), "vjp": function.vjp(x, cotangent)}
+
+
 def digests() -> dict[str, str]:
     """One per function, variant and dtype."""
     found = {}
     for (name, ufunc), dtype in itertools.product(elementwise_ufuncs().items(), FORMATS):
         found[f"{name}.{dtype}"] = digest(ufunc(*(inputs(dtype, k) for k in range(ufunc.nin))))
+    for (name, record), dtype in itertools.product(ACTIVATIONS.items(), FORMATS):
+        if record.parameters:
+            results = at_defaults(name, dtype)
+            found |= {f"{name}.{variant}.{dtype}.default": digest(result) for variant, result in results.items()}
     for dtype, length in itertools.product(FORMATS, (1, 15, 16, 17, 1000)):
         kind = dtype_of(dtype)
         rows = inputs(dtype, 0, 1 << 13)[-3 * length :].reshape(3, length)

@@ -102,7 +102,7 @@ def sweep_chunks(name: str, instruction_sets: tuple[str, ...], chunks: range) ->
 def sweep_float32(
     name: str, instruction_sets: tuple[str, ...], pieces: int = 64, processes: int | None = None
 ) -> Sweep:
-    """Value and derivative of a function without parameters over all 2^32 float32, on several instruction sets.
+    """Value and derivative of a function at its default parameters over all 2^32 float32, on several instruction sets.
 
     The first instruction set is measured; the others must return its bits. ``digests`` does not depend on
     ``processes``.

@@ -160,10 +160,12 @@ SOFTFLOOR_INLINE FloatPair times(FloatExponential e, FloatQuotient q) {
 SOFTFLOOR_INLINE FloatPair around(const coefficients::SingleZero& zero, float x, FloatPair elsewhere) {
     float far = x - zero.position[0], distance = far - zero.position[1];
     float lost = ((far - distance) - zero.position[1]) - zero.position[2];
-    float rest = __builtin_fmaf(polynomial(zero.polynomial, distance), distance, zero.constant_term.low);
-    float product = distance * zero.constant_term.high;
-    float error = __builtin_fmaf(distance, zero.constant_term.high, -product);
-    FloatPair near = {product, __builtin_fmaf(lost, zero.constant_term.high, __builtin_fmaf(distance, rest, error))};
+    // The quotient as a pair: constant and linear term, then all that is small.
+    float high = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high);
+    float low = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high - high);
+    low += __builtin_fmaf(distance * distance, polynomial(zero.polynomial, distance), zero.constant_term.low);
+    FloatPair near = times(FloatPair{high, low}, distance);
+    near.low = __builtin_fmaf(lost, high, near.low);
     return select(__builtin_fabsf(distance) < coefficients::single_zero_radius, near, elsewhere);
 }
 

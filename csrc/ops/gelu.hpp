@@ -35,7 +35,7 @@ struct Gelu {
     // max(x, 0) - (t/2) G(t) / D(t), with D = 1/R (math/normal.hpp) as
     //   D(t) = 1 + a t + t N(t)/M(t),  a = 17/16, where the last term is at most 0.1 D, so that its rounding errors
     //   count for little.
-    static constexpr float single_limit = 12.9f;
+    static constexpr float single_limit = 11.0f;
     SOFTFLOOR_INLINE static SingleJet single(float x) {
         float t = __builtin_fabsf(x), half = 0.5f * t, exponent = -half * t;
         FloatExponential g = exponential(FloatPair{exponent, __builtin_fmaf(-half, t, -exponent)});

@@ -43,7 +43,8 @@ struct Tanh {
         FloatQuotient r = divide(1.0f, plus), t = divide(FloatPair{-minus.high, -minus.low}, plus);
         FloatPair slope = times(e, r) * r.pair();
         float sign = __builtin_copysignf(1.0f, x);
-        return {{__builtin_copysignf(t.quotient, x), sign * t.residual * t.reciprocal}, {4.0f * slope.high, 4.0f * slope.low}};
+        return {{__builtin_copysignf(t.quotient, x), sign * t.residual * t.reciprocal},
+                {4.0f * slope.high, 4.0f * slope.low}};
     }
 };
 
