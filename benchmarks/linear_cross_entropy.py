@@ -1,6 +1,7 @@
 """Time and peak memory of a linear layer's cross-entropy with gradients: softfloor, plain NumPy, PyTorch.
 
-    python benchmarks/linear_cross_entropy.py [--tokens 4096] [--features 1024] [--classes 128000] [--json FILE]
+    python benchmarks/linear_cross_entropy.py [--tokens 4096] [--features 1024] [--classes 128000]
+        [--json docs/linear-cross-entropy.json]
 
 Each way runs in a process of its own, so that its peak memory is its own: the largest resident size, less the size
 after the operands were made. Times are the best of ``--repeat`` calls; that of all processors together suffers less
@@ -18,8 +19,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "linear-cross-entropy.json"
 
 
 def operands(tokens: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,6 +129,22 @@ def measure(way: str, job: str, sizes: tuple[int, int, int], repeat: int) -> dic
         "processor_seconds": min(processor_seconds),
         "peak_bytes": peak_bytes() - before,
     }
+
+
+def markdown(data: dict[str, Any]) -> str:
+    """The section of docs/performance.md."""
+    text = (
+        "## Cross-entropy of a linear layer\n\nWritten by `python benchmarks/linear_cross_entropy.py --json "
+        f"docs/{OUTPUT.name}`: {data['tokens']:,} tokens, {data['features']:,} features, {data['classes']:,} classes, "
+        "float32; each way in a process of its own. Peak memory is beyond the operands, results included. `products` "
+        "are the bare matrix products.\n\n| | gradients | seconds | seconds of all processors | peak MiB |\n"
+        "| --- | --- | --- | --- | --- |\n"
+    )
+    for way, jobs in data["ways"].items():
+        for job, one in jobs.items():
+            times = f"{one['seconds']:.2f} | {one['processor_seconds']:.2f}"
+            text += f"| {way} | {job} | {times} | {one['peak_bytes'] / 2**20:,.0f} |\n"
+    return text
 
 
 def main() -> None:

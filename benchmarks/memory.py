@@ -70,6 +70,19 @@ def measure(way: str, elements: int, repeats: int) -> dict[str, float]:
     }
 
 
+def markdown(data: dict[str, dict[str, float]]) -> str:
+    """The section of docs/performance.md."""
+    columns = list(next(iter(data.values())))
+    lines = ["", *columns], ["---"] * (len(columns) + 1)
+    rows = [[way, *(f"{measured[column]:.3g}" for column in columns)] for way, measured in data.items()]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in (*lines, *rows))
+    return (
+        "## Memory of `y = sf.gelu(x)` in a loop\n\nWritten by `python -m benchmarks.memory`, each line in a process of "
+        'its own; one value of `y` is alive while the next is computed. "Later" is after the time for which freed '
+        f"results are kept.\n\n{table}\n"
+    )
+
+
 def main() -> None:
     results = {}
     for elements, repeats in ((1_000_000, 200), (30_000_000, 20)):

@@ -1,7 +1,8 @@
 """docs/performance.md from the measured data; no number of it is typed.
 
 The page is a chain of sections, each from a JSON file of its own in the same folder; a section without its file is left
-out. A new section is one line in `SECTIONS`: the file's name, and a function from the data in it to Markdown.
+out. A new section is one line in `SECTIONS`: the file's name, and a function from the data in it to Markdown. What was tried
+on the way to the kernels ends the page; that text is written by hand, in tried.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import figure, tables
+from . import cycles, figure, linear_cross_entropy, memory, tables
 from .results import outcomes
 
 DATA, FIGURE, PAGE = "benchmark.json", "benchmark.svg", "performance.md"
@@ -75,7 +76,13 @@ def left_out(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {DATA: benchmark}
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    DATA: benchmark,
+    cycles.OUTPUT.name: cycles.markdown,
+    memory.OUTPUT.name: memory.markdown,
+    linear_cross_entropy.OUTPUT.name: linear_cross_entropy.markdown,
+}
+TRIED = Path(__file__).with_name("tried.md")
 
 
 def files(folder: Path) -> dict[Path, str]:
@@ -83,7 +90,8 @@ def files(folder: Path) -> dict[Path, str]:
     text, found = HEAD, {}
     for name, section in SECTIONS.items():
         if (folder / name).exists():
-            text += section(json.loads((folder / name).read_text()))
+            text += "\n" + section(json.loads((folder / name).read_text())).strip() + "\n"
+    text += "\n" + TRIED.read_text()
     if (folder / DATA).exists():
         found[folder / FIGURE] = figure.speed(json.loads((folder / DATA).read_text()))
     return {folder / PAGE: text, **found}

@@ -1,0 +1,191 @@
+"""Cycles per vector of the float32 kernels beside what their instructions need at least; writes docs/cycles.json.
+
+python -m benchmarks.cycles
+
+The bound counts the instructions of the kernel's loop, as the extension module has them: two vector operations start
+per cycle, and a division occupies the divider for some cycles (figures of Intel's cores since 2019, as published by
+uops.info). Loads, stores and register copies run beside them and are not counted. Needs objdump (binutils).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import softfloor as sf
+from softfloor import _core, catalogue
+from softfloor.catalogue.record import Activation, struct_name
+
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "cycles.json"
+VARIANTS = {"value": "Value", "derivative": "Derivative", "value_and_derivative": "ValueAndDerivative", "vjp": "Vjp"}
+REGISTERS = {"v4": "zmm", "v3": "ymm"}
+#: Cycles that one division of 32-bit floats keeps the divider busy, by register.
+DIVIDER = {"zmm": 10, "ymm": 5}
+PORTS = {"zmm": 2, "ymm": 3}  # vector operations per cycle; 512-bit ones occupy two ports of the three as one
+MULTIPLIERS = 2  # of which so many multiply and add
+
+_MULTIPLY = re.compile(r"^v(?:fn?m(?:add|sub)\d*|add|sub|mul|div)ps$")
+_FREE = re.compile(r"^v(?:mov|broadcast|pbroadcast)")
+
+
+@cache
+def _bodies() -> dict[str, list[list[str]]]:
+    command = ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", _core.__file__]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    bodies: dict[str, list[list[str]]] = {}
+    current: list[str] | None = None
+    for line in text.splitlines():
+        header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
+        if header:
+            match = re.match(r"void softfloor::.*?::run<(.*)>\(void const\* const\*", header[1])
+            current = [] if match else None
+            if match:
+                name = match[1].replace("softfloor::", "").replace("(anonymous namespace)::", "")
+                bodies.setdefault(name, []).append(current)  # type: ignore[arg-type]
+        elif current is not None and line.strip():
+            current.append(line)
+    return bodies
+
+
+def _loops(body: list[str]) -> list[list[str]]:
+    """The instructions of each loop without loops inside: from the target of a backward jump to the jump."""
+    addresses = [int(line.split(":")[0], 16) for line in body]
+    position = {address: i for i, address in enumerate(addresses)}
+    found = []
+    for i, line in enumerate(body):
+        jump = re.search(r"\tj\w+\s+([0-9a-f]+)", line)
+        if jump and (start := position.get(int(jump[1], 16), i + 1)) <= i:
+            found.append((start, i))
+    inner = [(a, b) for a, b in found if not any(a <= c and d < b for c, d in found)]
+    return [[line.split("\t", 1)[1] for line in body[a : b + 1] if "\t" in line] for a, b in inner]
+
+
+def instructions(kernel: str, register: str) -> dict[str, int] | None:
+    """Counts of the loop that computes in 32-bit floats only: it has no 64-bit arithmetic, and the most of its own."""
+    best: dict[str, int] | None = None
+    for body in _bodies().get(kernel, []):
+        text = "\n".join(body)
+        if f"%{register}" not in text or (register != "zmm" and "%zmm" in text):
+            continue
+        for loop in _loops(body):
+            vector = [line for line in loop if f"%{register}" in line]
+            names = [line.split()[0] for line in vector if not _FREE.match(line.split()[0])]
+            if not names or any(name.endswith("pd") for name in names):
+                continue
+            counts = {
+                "operations": len(names),
+                "multiplications and additions": sum(bool(_MULTIPLY.match(name)) for name in names),
+                "divisions": names.count("vdivps"),
+            }
+            if best is None or counts["operations"] > best["operations"]:
+                best = counts
+    return best
+
+
+def lower_bound(counts: dict[str, int], register: str) -> float:
+    return max(
+        counts["operations"] / PORTS[register],
+        counts["multiplications and additions"] / MULTIPLIERS,
+        counts["divisions"] * DIVIDER[register],
+    )
+
+
+def nanoseconds_per_element(call: Any, small: int = 4096, large: int = 8192) -> float:
+    """From the difference of two sizes that fit the first-level cache: the cost of the call falls out."""
+    fastest = []
+    for n in (small, large):
+        x = np.random.default_rng(0).normal(size=n).astype(np.float32)
+        times = []
+        for _ in range(3000):
+            start = time.perf_counter_ns()
+            call(x)
+            times.append(time.perf_counter_ns() - start)
+        fastest.append(min(times))
+    return (fastest[1] - fastest[0]) / (large - small)
+
+
+def clock_in_gigahertz() -> float | None:
+    match = re.search(r"cpu MHz\s*:\s*([\d.]+)", Path("/proc/cpuinfo").read_text())
+    return float(match[1]) / 1000 if match else None
+
+
+def measure() -> dict[str, Any]:
+    sf.threads.set(1)
+    clock = clock_in_gigahertz()
+    if clock is None:
+        raise SystemExit("the clock of this machine is unknown: /proc/cpuinfo has no 'cpu MHz'")
+    data: dict[str, Any] = {"clock in GHz": round(clock, 3), "kernels": []}
+    for instruction_set, register in REGISTERS.items():
+        if instruction_set not in sf.cpu.available():
+            continue
+        lanes = {"zmm": 16, "ymm": 8}[register]
+        for name, record in catalogue.ACTIVATIONS.items():
+            assert isinstance(record, Activation)
+            function = sf.get(name)
+            for variant, struct in VARIANTS.items():
+                operation = struct_name(name)
+                if record.parameters:
+                    operation = f"AtDefault<{operation}, {float(record.parameters[0].default)}>"
+                counts = instructions(f"{struct}<{operation}, 0>, float", register)
+                method = function if variant == "value" else getattr(function, variant)
+                outputs = [np.empty(8192, np.float32) for _ in range(2 if variant == "value_and_derivative" else 1)]
+
+                def call(x: np.ndarray, method: Any = method, outputs: Any = outputs, variant: str = variant) -> None:
+                    operands = (x, x) if variant == "vjp" else (x,)
+                    method(*operands, out=tuple(o[: x.size] for o in outputs))
+
+                with sf.cpu.use(instruction_set):
+                    elapsed = nanoseconds_per_element(call)
+                data["kernels"].append(
+                    {
+                        "instruction set": instruction_set,
+                        "function": name,
+                        "variant": variant,
+                        **(counts or {}),
+                        "cycles at least": round(lower_bound(counts, register), 1) if counts else None,
+                        "cycles measured": round(elapsed * clock * lanes, 1),
+                    }
+                )
+                print(data["kernels"][-1], flush=True)
+    return data
+
+
+def markdown(data: dict[str, Any]) -> str:
+    """The section of docs/performance.md."""
+    text = (
+        "## Cycles per vector\n\n"
+        "Written by `python -m benchmarks.cycles`. float32 in the first-level cache, one thread: cycles per vector of "
+        f"16 (v4) or 8 (v3) elements at {data['clock in GHz']} GHz, the clock that the system names, beside what the "
+        "loop's instructions need at least: vector operations over the ports that take them (v4: 2 per cycle; v3: 3, "
+        "of which 2 multiply or add), divisions over the divider (v4: 10 cycles, v3: 5). The check that all of a block "
+        "is within reach of float32 arithmetic is a loop of its own and not in the bound.\n\n"
+        "| kernel | v4 operations | divisions | at least | measured | v3 at least | measured |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+    by_key = {(k["instruction set"], k["function"], k["variant"]): k for k in data["kernels"]}
+    for (instruction_set, function, variant), kernel in by_key.items():
+        if instruction_set != "v4":
+            continue
+        other = by_key.get(("v3", function, variant), {})
+        cells = [
+            f"`{function}.{variant}`",
+            kernel.get("operations"),
+            kernel.get("divisions"),
+            kernel["cycles at least"],
+            kernel["cycles measured"],
+            other.get("cycles at least"),
+            other.get("cycles measured"),
+        ]
+        text += "| " + " | ".join("-" if cell is None else str(cell) for cell in cells) + " |\n"
+    return text
+
+
+if __name__ == "__main__":
+    OUTPUT.write_text(json.dumps(measure(), indent=1) + "\n")
