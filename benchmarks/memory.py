@@ -77,8 +77,8 @@ def markdown(data: dict[str, dict[str, float]]) -> str:
     rows = [[way, *(f"{measured[column]:.3g}" for column in columns)] for way, measured in data.items()]
     table = "\n".join("| " + " | ".join(line) + " |" for line in (*lines, *rows))
     return (
-        "## Memory of `y = sf.gelu(x)` in a loop\n\nWritten by `python -m benchmarks.memory`, each line in a process of "
-        'its own; one value of `y` is alive while the next is computed. "Later" is after the time for which freed '
+        "## Memory of `y = sf.gelu(x)` in a loop\n\nWritten by `python -m benchmarks.memory`, each line in a process "
+        'of its own; one value of `y` is alive while the next is computed. "Later" is after the time for which freed '
         f"results are kept.\n\n{table}\n"
     )
 

@@ -1,8 +1,8 @@
 """docs/performance.md from the measured data; no number of it is typed.
 
 The page is a chain of sections, each from a JSON file of its own in the same folder; a section without its file is left
-out. A new section is one line in `SECTIONS`: the file's name, and a function from the data in it to Markdown. What was tried
-on the way to the kernels ends the page; that text is written by hand, in tried.md.
+out. A new section is one line in `SECTIONS`: the file's name, and a function from the data in it to Markdown. What was
+tried on the way to the kernels ends the page; that text is written by hand, in tried.md.
 """
 
 from __future__ import annotations
