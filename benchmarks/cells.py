@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from math import prod
 from typing import NamedTuple
 
+import softfloor as sf
 from softfloor import catalogue
-from softfloor.catalogue.record import RowKernel
 
 ONE, ALL, AVX2 = "one thread", "all threads", "AVX2, one thread"
 PARTS = (ONE, ALL, AVX2)
@@ -57,8 +58,7 @@ class Cell(NamedTuple):
         if isinstance(record, catalogue.Gate):
             return ("gate", "up") if self.variant == "value" else ("gate", "up", "cotangent")
         if isinstance(record, catalogue.Rows):
-            kernel = _kernel(record, self.variant)
-            return ("z", "labels") if kernel and kernel.types[1] == "l" else ("z",)
+            return tuple(record.operands)
         return ("x", "cotangent") if self.variant == "vjp" else ("x",)
 
     @property
@@ -68,15 +68,22 @@ class Cell(NamedTuple):
         if isinstance(record, catalogue.Gate):
             return {"value": 1, "vjp": 2, "value + vjp": 3}[self.variant]
         if isinstance(record, catalogue.Rows):
-            kernel = _kernel(record, self.variant)
-            return int(kernel is not None and kernel.signature.endswith("(n)"))
+            if "labels" in record.operands:
+                return int(self.variant == "value_and_grad")
+            return int(record.kernels[0].signature.endswith("(n)"))
         return 2 if self.variant == "value_and_derivative" else 1
 
     @property
     def bytes(self) -> int:
         """What must be read and written at least: each operand once, each result once."""
         item = {"float64": 8, "float32": 4}.get(self.dtype, 2)
-        return (len(self.operands) - ("labels" in self.operands) + self.results) * self.size * item
+        return (len(self.operands) - self.has_classes + self.results) * self.size * item
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the labels are one class per row."""
+        record = catalogue.RECORDS[self.function]
+        return isinstance(record, catalogue.Rows) and record.operands.get("labels") == "()"
 
     @property
     def key(self) -> str:
@@ -85,10 +92,17 @@ class Cell(NamedTuple):
         return f"{self.curve} {self.dtype} {shape} {'out=' if self.out else 'allocated'} {self.part}"
 
 
-def _kernel(record: catalogue.Rows, variant: str) -> RowKernel | None:
-    """The kernel of a variant that takes one row, and beside it a label and numbers at most."""
-    kernels = (kernel for kernel in record.kernels if kernel.signature.partition("->")[0].count("n") == 1)
-    return next((kernel for kernel in kernels if kernel.variant == variant), None)
+def comparable(record: catalogue.Rows) -> bool:
+    """Whether a cell describes what is computed: from entries and labels, without chance.
+
+    `benchmarks.linear_cross_entropy` measures the loss of a linear layer, whose operands have shapes of their own.
+    """
+    return not record.random and set(record.operands.values()) <= {"(n)", "()"}
+
+
+def along_axis(record: catalogue.Gate | catalogue.Rows | catalogue.Activation) -> bool:
+    """Whether a call takes an axis; the others are elementwise."""
+    return isinstance(record, catalogue.Rows) and "axis" in signature(sf.get(record.name)).parameters
 
 
 def all_cells(quick: bool = False) -> Iterator[Cell]:
@@ -114,12 +128,14 @@ def _along_rows(part: str, quick: bool) -> Iterator[Cell]:
         return
     for name, record in (catalogue.ROWS | catalogue.GATES).items():
         gate = isinstance(record, catalogue.Gate)
+        if isinstance(record, catalogue.Rows) and not comparable(record):
+            continue
         for variant in GATE_VARIANTS if gate else ROW_VARIANTS:
-            if isinstance(record, catalogue.Rows) and not _kernel(record, variant):
+            if variant not in ("value", "value + vjp") and not hasattr(sf.get(name), variant):
                 continue
             for out in (False, True):
                 for shape, axis in QUICK_ROWS if quick else ROWS:
                     cell = Cell(part, name, variant, "float32", shape, axis, out)
-                    # A gate is elementwise: an axis makes no difference. A loss alone leaves nothing to give out= for.
-                    if not (gate and axis == 0) and not (out and cell.results == 0):
+                    # A loss alone leaves nothing to give out= for.
+                    if (axis == -1 or along_axis(record)) and not (out and cell.results == 0):
                         yield cell

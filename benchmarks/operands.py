@@ -25,9 +25,11 @@ def inputs(cell: Cell) -> dict[str, np.ndarray]:
     """The operands by name."""
     result = {}
     for seed, name in enumerate(cell.operands):
-        if name == "labels":
+        if name == "labels" and cell.has_classes:
             rows = cell.shape[:-1] if cell.axis == -1 else cell.shape[1:]
             result[name] = np.random.default_rng(seed).integers(0, cell.shape[cell.axis], rows)
+        elif name == "labels":
+            result[name] = np.random.default_rng(seed).integers(0, 2, cell.shape).astype(cell.dtype)
         else:
             result[name] = _normal(seed, cell.shape, cell.dtype)
     return result

@@ -78,6 +78,12 @@ def test_records_are_whole(name):
         record.name = "other"
 
 
+@pytest.mark.parametrize("name", catalogue.ROWS)
+def test_operands_are_those_that_a_call_needs(name):
+    parameters = inspect.signature(sf.get(name)).parameters.values()
+    assert list(catalogue.ROWS[name].operands) == [p.name for p in parameters if p.default is p.empty]
+
+
 @pytest.mark.parametrize("family", [path.stem for path in (ROOT / "csrc" / "ops").glob("*.hpp")])
 def test_families_in_c_have_one_here(family):
     shared = {"losses", "states", "float_row", "wide_row"}  # with rows, whose records are theirs

@@ -95,6 +95,12 @@ def _rows(cell: Cell) -> Callable[..., Any]:
         at_label = jnp.take_along_axis(z, jnp.expand_dims(labels, axis), axis)
         return (jax.nn.logsumexp(z, axis) - jnp.squeeze(at_label, axis)).mean()
 
+    def nll(log_probabilities: Any, labels: Any) -> Any:
+        return -jnp.take_along_axis(log_probabilities, jnp.expand_dims(labels, axis), axis).mean()
+
+    def binary(z: Any, labels: Any) -> Any:
+        return (jax.nn.softplus(z) - z * labels).mean()
+
     found: dict[str, Callable[..., Any]] = {
         "softmax.value": lambda z: jax.nn.softmax(z, axis),
         "softmin.value": lambda z: jax.nn.softmax(-z, axis),
@@ -102,6 +108,10 @@ def _rows(cell: Cell) -> Callable[..., Any]:
         "logsumexp.value": lambda z: jax.nn.logsumexp(z, axis),
         "softmax_cross_entropy.value": loss,
         "softmax_cross_entropy.value_and_grad": jax.value_and_grad(loss),
+        "nll.value": nll,
+        "nll.value_and_grad": jax.value_and_grad(nll),
+        "sigmoid_cross_entropy.value": binary,
+        "sigmoid_cross_entropy.value_and_grad": jax.value_and_grad(binary),
     }
     if cell.curve not in found:
         raise Absent

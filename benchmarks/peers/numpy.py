@@ -216,6 +216,30 @@ def _cross_entropy_and_gradient(
     return loss, e
 
 
+def _nll(q: np.ndarray, labels: np.ndarray, axis: int) -> np.ndarray:
+    return -picked(q, labels, axis).mean()
+
+
+def _nll_and_gradient(q: np.ndarray, labels: np.ndarray, axis: int, out: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    gradient = np.empty_like(q) if out is None else out
+    gradient[...] = 0
+    np.put_along_axis(gradient, np.expand_dims(labels, axis), -1 / labels.size, axis)
+    return _nll(q, labels, axis), gradient
+
+
+def _binary(z: np.ndarray, labels: np.ndarray, axis: int) -> np.ndarray:
+    return (np.maximum(z, 0) - z * labels + np.log1p(np.exp(-np.abs(z)))).mean()
+
+
+def _binary_and_gradient(
+    z: np.ndarray, labels: np.ndarray, axis: int, out: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    gradient = _sigmoid(z, out)
+    gradient -= labels
+    gradient /= z.size
+    return _binary(z, labels, axis), gradient
+
+
 _ALONG_ROWS = {
     "softmax.value": _softmax,
     "softmin.value": _softmin,
@@ -223,6 +247,10 @@ _ALONG_ROWS = {
     "logsumexp.value": _logsumexp,
     "softmax_cross_entropy.value": _cross_entropy,
     "softmax_cross_entropy.value_and_grad": _cross_entropy_and_gradient,
+    "nll.value": _nll,
+    "nll.value_and_grad": _nll_and_gradient,
+    "sigmoid_cross_entropy.value": _binary,
+    "sigmoid_cross_entropy.value_and_grad": _binary_and_gradient,
 }
 
 

@@ -37,6 +37,9 @@ _ROWS: dict[str, Callable[..., Any]] = {
     "softmax_cross_entropy.value": lambda z, labels, axis: (
         special.logsumexp(z, axis) - picked(z, labels, axis)
     ).mean(),
+    "sigmoid_cross_entropy.value": lambda z, labels, axis: (
+        -(labels * special.log_expit(z) + (1 - labels) * special.log_expit(-z)).mean()
+    ),
 }
 
 

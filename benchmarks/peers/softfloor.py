@@ -8,7 +8,7 @@ import softfloor as sf
 from softfloor import catalogue
 
 from .. import operands
-from ..cells import Cell
+from ..cells import Cell, along_axis
 from ..statement import Arrays, Statement
 
 
@@ -19,7 +19,7 @@ def statements(cell: Cell, arrays: Arrays, threads: int) -> list[Statement]:
     if not cell.variant.startswith("value") or cell.variant.startswith("value_and"):
         names["f"] = getattr(function, cell.variant)
     given = ", ".join(cell.operands)
-    if isinstance(catalogue.RECORDS[cell.function], catalogue.Rows):
+    if along_axis(catalogue.RECORDS[cell.function]):
         given += ", axis"
     outputs = operands.outputs(cell) if cell.out else ()
     if cell.variant == "value + vjp":

@@ -48,6 +48,11 @@ OPERATIONS = {
         *(text.replace("x", "x, approximate='tanh'", 1) for text in _backward("gelu_backward", "{c}, x")),
     ),
 }
+LOSSES = {
+    "softmax_cross_entropy": "cross_entropy",
+    "sigmoid_cross_entropy": "binary_cross_entropy_with_logits",
+    "nll": "nll_loss",
+}
 NAMES = {"torch": torch, "functional": torch.nn.functional, "nn": torch._C._nn, "aten": torch.ops.aten}
 
 
@@ -155,10 +160,8 @@ def _rows(cell: Cell) -> list[str]:
     }
     if cell.curve in direct:
         return ["y = " + direct[cell.curve].format(out=", out=out[0]" if cell.out else "")]
-    classes_last = "{z}" if cell.axis == -1 else "{z}.T"
-    loss = f"functional.cross_entropy({classes_last}, labels)"
-    if cell.curve == "softmax_cross_entropy.value":
-        return [f"y = {loss.format(z='z')}"]
-    if cell.curve == "softmax_cross_entropy.value_and_grad":
-        return [f"loss = {loss.format(z='leaf')}; y = loss, grad(loss, leaf)[0]"]
-    raise Absent
+    if cell.function not in LOSSES:
+        raise Absent
+    first = cell.operands[0] if cell.variant == "value" else "leaf"
+    loss = f"functional.{LOSSES[cell.function]}({first}{'' if cell.axis == -1 else '.T'}, labels)"
+    return [f"y = {loss}" if cell.variant == "value" else f"loss = {loss}; y = loss, grad(loss, leaf)[0]"]

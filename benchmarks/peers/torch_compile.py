@@ -111,6 +111,20 @@ def _rows(function: str, variant: str, axis: int | None) -> Callable[..., Any]:
     def loss(z: Any, labels: Any) -> Any:
         return functional.cross_entropy(z if axis == -1 else z.T, labels)
 
+    def nll(log_probabilities: Any, labels: Any) -> Any:
+        return functional.nll_loss(log_probabilities if axis == -1 else log_probabilities.T, labels)
+
+    def binary(z: Any, labels: Any) -> Any:
+        return functional.binary_cross_entropy_with_logits(z, labels)
+
+    def with_gradient(loss: Callable[..., Any]) -> Callable[..., Any]:
+        def both(z: Any, labels: Any, y: Any) -> Any:
+            gradient, value = torch.func.grad_and_value(loss)(z, labels)
+            y.copy_(gradient)
+            return value
+
+        return both
+
     def softmax(z: Any, y: Any) -> None:
         y.copy_(torch.softmax(z, axis))
 
@@ -123,18 +137,17 @@ def _rows(function: str, variant: str, axis: int | None) -> Callable[..., Any]:
     def logsumexp(z: Any) -> Any:
         return torch.logsumexp(z, axis)
 
-    def loss_and_gradient(z: Any, labels: Any, y: Any) -> Any:
-        gradient, value = torch.func.grad_and_value(loss)(z, labels)
-        y.copy_(gradient)
-        return value
-
     found: dict[str, Callable[..., Any]] = {
         "softmax.value": softmax,
         "softmin.value": softmin,
         "log_softmax.value": log_softmax,
         "logsumexp.value": logsumexp,
         "softmax_cross_entropy.value": loss,
-        "softmax_cross_entropy.value_and_grad": loss_and_gradient,
+        "softmax_cross_entropy.value_and_grad": with_gradient(loss),
+        "nll.value": nll,
+        "nll.value_and_grad": with_gradient(nll),
+        "sigmoid_cross_entropy.value": binary,
+        "sigmoid_cross_entropy.value_and_grad": with_gradient(binary),
     }
     if f"{function}.{variant}" not in found:
         raise Absent

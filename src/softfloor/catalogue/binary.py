@@ -15,6 +15,7 @@ sigmoid_cross_entropy = Rows(
         RowKernel("total", "SigmoidCrossEntropyTotal", "(n)->()", "Td"),
     ),
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
+    operands={"z": "(n)", "labels": "(n)"},
 )
 
 RECORDS = (sigmoid_cross_entropy,)

@@ -19,6 +19,7 @@ gumbel_softmax = Rows(
         "E. Jang, S. Gu, B. Poole, Categorical Reparameterization with Gumbel-Softmax, 2017.",
         "C. J. Maddison, A. Mnih, Y. W. Teh, The Concrete Distribution, 2017.",
     ),
+    random=True,
 )
 
 RECORDS = (gumbel_softmax,)

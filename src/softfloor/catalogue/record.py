@@ -129,7 +129,11 @@ class RowKernel(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A function along an axis. ``formula(xp, row)`` takes a list of numbers."""
+    """A function along an axis. ``formula(xp, row)`` takes a list of numbers.
+
+    ``operands`` are the arrays that a call must be given, with the shape of each as gufunc signatures write it: ``(n)``
+    has one number per entry, ``()`` one per row. ``random`` says that results depend on a generator, too.
+    """
 
     name: str
     title: str
@@ -137,6 +141,8 @@ class Rows(NamedTuple):
     formula: Formula
     kernels: tuple[RowKernel, ...]
     references: tuple[str, ...]
+    operands: Mapping[str, str] = MappingProxyType({"z": "(n)"})
+    random: bool = False
 
 
 Record = Activation | Gate | Rows

@@ -83,6 +83,7 @@ softmax_cross_entropy = Rows(
         RowKernel("gradient_of_state", "LossGradientOfState", f"(n),{_STATE},(),()->(n)", f"T{_STATE_TYPES}ldT"),
     ),
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
+    operands={"z": "(n)", "labels": "()"},
 )
 
 
@@ -101,6 +102,7 @@ linear_cross_entropy = Rows(
         "E. Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2024.",
         "P.-L. Hsu et al., Liger Kernel: Efficient Triton Kernels for LLM Training, 2024.",
     ),
+    operands={"hidden": "(k)", "weight": "(n,k)", "labels": "()"},
 )
 
 RECORDS = (softmax, log_softmax, logsumexp, softmax_cross_entropy, linear_cross_entropy)
