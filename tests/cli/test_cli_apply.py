@@ -109,7 +109,7 @@ def test_apply_never_holds_a_whole_npy(folder, softfloor, monkeypatch):
 
 
 def test_apply_needs_little_memory_for_a_large_npy(folder):
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
     size = 1 << 28
     header = {"descr": "<f4", "fortran_order": False, "shape": (size // 4,)}
     with open("x.npy", "wb") as file:
@@ -117,14 +117,12 @@ def test_apply_needs_little_memory_for_a_large_npy(folder):
         file.truncate(file.tell() + size)  # a hole: costs no disk
 
     # The address space holds the map of the file; data are what must stay small.
-    def limit():
-        resource.setrlimit(resource.RLIMIT_DATA, (size * 3 // 4, resource.RLIM_INFINITY))
-
-    code = "import sys; from softfloor.commands import run; sys.exit(run(sys.argv[1:]))"
+    limit = f"resource.setrlimit(resource.RLIMIT_DATA, ({size * 3 // 4}, resource.RLIM_INFINITY))"
+    code = f"import resource, sys; {limit}; from softfloor.commands import run; sys.exit(run(sys.argv[1:]))"
     # The stacks of threads count as data too.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, "apply", "relu", "x.npy", "y.npy"]
-    done = subprocess.run(command, env=environment, preexec_fn=limit, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert os.path.getsize("y.npy") == os.path.getsize("x.npy")
 
