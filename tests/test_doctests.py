@@ -21,6 +21,10 @@ MODULES = [
 ]
 
 
+#: Where modules that need a framework begin, and the framework.
+FRAMEWORKS = {"softfloor.torch": "torch"}
+
+
 def run(tests):
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = []
@@ -32,6 +36,9 @@ def run(tests):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_modules(name):
+    for begin, framework in FRAMEWORKS.items():
+        if name.startswith(begin):
+            pytest.importorskip(framework, reason=f"{begin} is tested where {framework} is installed")
     run(doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name)))
 
 

@@ -121,6 +121,30 @@ def numpy() -> Namespace:
     return namespace  # type: ignore[return-value]
 
 
+def torch() -> Namespace:
+    """torch tensors on any device, differentiable to any order: what compilers fuse.
+
+    cosh is held below the largest float32 or float64: 1 / cosh^2 is 0 there all the same, and its derivative 0 instead
+    of infinity times zero.
+    """
+    import math
+
+    import torch as library
+
+    def number_or(function: Any, of_number: Any) -> Any:
+        return lambda x: of_number(x) if isinstance(x, (int, float)) else function(x)
+
+    def cosh(x: Any) -> Any:
+        bound = 709.0 if x.dtype is library.float64 else 88.0
+        return library.cosh(x.clamp(-bound, bound))
+
+    names = ("exp", "log", "sqrt", "tanh", "erfc")
+    verbs = {name: number_or(getattr(library, name), getattr(math, name)) for name in names}
+    namespace = _Scalars(**verbs, cosh=cosh, pi=math.pi, decimal=float)
+    namespace.sigmoid, namespace.where = library.sigmoid, library.where  # type: ignore[method-assign, assignment]
+    return namespace  # type: ignore[return-value]
+
+
 class _Text:
     """A formula as people type it; ``rank`` tells how strongly its outermost operation binds (1 sum ... 5 atom)."""
 

@@ -1,0 +1,50 @@
+"""CPU tensors as NumPy arrays over the same memory, and back.
+
+NumPy knows no bfloat16 of torch's, so such a tensor is seen as int16, and that as ml_dtypes' bfloat16: three views.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+class NoMemory(RuntimeError):
+    """A tensor that stands for others and has no memory of its own, such as those of ``is_grads_batched=True``."""
+
+
+def array_of(tensor: torch.Tensor) -> Any:
+    """The array over a CPU tensor's memory, whatever its strides."""
+    try:
+        if tensor.dtype is torch.bfloat16:
+            return tensor.view(torch.int16).numpy(force=True).view(_BFLOAT16)
+        return tensor.numpy(force=True)  # force: detached, with lazy signs resolved; no copy otherwise
+    except RuntimeError as error:
+        raise NoMemory(str(error)) from error
+
+
+def tensor_of(array: Any) -> torch.Tensor:
+    """The tensor over an array's memory; NumPy scalars become tensors without dimensions."""
+    if not isinstance(array, np.ndarray):
+        array = np.asarray(array)
+    if array.dtype == _BFLOAT16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def elementwise(function: Any, like: torch.Tensor, *operands: torch.Tensor, **parameters: Any) -> torch.Tensor:
+    """A ufunc's result, in the memory format that `torch.empty_like` gives.
+
+    The memory of a contiguous result is NumPy's, because softfloor recycles it (`softfloor.memory`).
+    """
+    arrays = [array_of(operand) for operand in operands]
+    if like.is_contiguous() and like.ndim and like.numel():
+        return tensor_of(function(*arrays, order="C", **parameters))
+    result = torch.empty_like(like)
+    function(*arrays, out=array_of(result), **parameters)
+    return result
