@@ -198,7 +198,8 @@ class _Value(_Elementwise):
         keep(ctx, saved, *(parameters if self.learnable else ()))
 
     def _saved(self, ctx: Any) -> tuple[Any, tuple[Any, ...]]:
-        return ctx.saved_tensors[0], (*ctx.saved_tensors[1:], *ctx.parameters)
+        saved = ctx.saved_tensors  # may be unpacked once only, under torch.utils.checkpoint
+        return saved[0], (*saved[1:], *ctx.parameters)
 
     def backward(self, ctx: Any, cotangent: Any) -> Any:
         x, parameters = self._saved(ctx)
