@@ -25,6 +25,7 @@ def arguments(name):
     }.get(name, [{}])
 
 
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice:UserWarning")
 @pytest.mark.parametrize("name", SHARED)
 def test_a_module_is_what_torch_has_under_its_name(name):
     x = torch.linspace(-4, 4, 50).reshape(5, 10)
@@ -89,6 +90,7 @@ def model():
             "second": shared,
             "derived": Derived(),
             "hooked": hooked,
+            "rows": torch.nn.Softmax(dim=1),
             "unknown": torch.nn.Hardshrink(),
             "layer": torch.nn.TransformerEncoderLayer(4, 2, activation="gelu"),
         }
@@ -99,7 +101,7 @@ def test_replace_activations():
     given = model().eval()
     weights = {name: value.clone() for name, value in given.state_dict().items()}
     report = st.replace_activations(given)
-    assert [change.path for change in report.changed] == ["gelu", "inner.0", "first", "second"]
+    assert [change.path for change in report.changed] == ["gelu", "inner.0", "first", "second", "rows"]
     assert type(given["gelu"]) is st.nn.GELU
     assert given["gelu"].approximate == "tanh"
     assert given["inner"][0].inplace

@@ -98,7 +98,7 @@ class Activation:
         return f"<softfloor.torch function {self.name}({', '.join(['x', '*', *keywords, 'inplace=False'])})>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _by_name, (self.name,)
+        return by_name, (self.name,)
 
     def _given(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
         for name in parameters:
@@ -288,7 +288,7 @@ def limit_where_undefined(function: Any, x: Any, far: float) -> Any:
     return torch.where(value.isnan() & ~x.isnan(), function(x.clamp(-far, far)), value)
 
 
-def _by_name(name: str) -> Activation:
+def by_name(name: str) -> Activation:
     import softfloor.torch
 
     return getattr(softfloor.torch, name)  # type: ignore[no-any-return]

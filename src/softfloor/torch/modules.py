@@ -8,6 +8,7 @@ import torch
 
 from ..catalogue.record import struct_name
 from .activations import Activation
+from .rows import Dim, RowFunction
 
 
 def class_name(function: str) -> str:
@@ -46,7 +47,42 @@ class ElementwiseModule(torch.nn.Module):
         return ", ".join(f"{name}={value}" for name, value in given.items() if value != defaults[name])
 
 
-def module_of(function: Activation) -> type[ElementwiseModule]:
-    doc = f"{function.record.summary}\n\nWhat `softfloor.torch.{function.name}` computes, as a module."
+class RowModule(torch.nn.Module):
+    """A module that applies a function along ``dim``. A temperature divides the logits."""
+
+    function: RowFunction
+
+    def __init__(self, dim: Dim = -1, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.dim, self.temperature = dim, temperature
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self._along(input, self.dim)
+
+    def _along(self, input: torch.Tensor, dim: Dim) -> torch.Tensor:
+        # Said only where it differs: hardmax has none.
+        keywords = {} if self.temperature == 1 else {"temperature": self.temperature}
+        return self.function(input, dim, **keywords)  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}" + (f", temperature={self.temperature}" if self.temperature != 1 else "")
+
+
+class RowModuleOfTorch(RowModule):
+    """The same where torch has the class: without ``dim``, the dimension is the one that torch takes then."""
+
+    def __init__(self, dim: int | None = None, temperature: float = 1.0) -> None:
+        super().__init__(dim, temperature)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        dim = self.dim if self.dim is not None else 0 if input.ndim in (0, 1, 3) else 1
+        return self._along(input, dim)
+
+
+def module_of(function: Activation | RowFunction) -> type[torch.nn.Module]:
     name = class_name(function.name)
-    return type(name, (ElementwiseModule,), {"function": function, "__doc__": doc, "__module__": "softfloor.torch.nn"})
+    base: Any = ElementwiseModule
+    if isinstance(function, RowFunction):
+        base = RowModuleOfTorch if hasattr(torch.nn, name) else RowModule
+    doc = f"{function.record.summary}\n\nWhat `softfloor.torch.{function.name}` computes, as a module."
+    return type(name, (base,), {"function": function, "__doc__": doc, "__module__": "softfloor.torch.nn"})

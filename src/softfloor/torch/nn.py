@@ -14,6 +14,7 @@ import torch
 from .activations import Activation
 from .functions import FUNCTIONS
 from .modules import class_name, module_of
+from .rows import RowFunction
 
 
 class GELU(torch.nn.Module):
@@ -38,7 +39,7 @@ class GELU(torch.nn.Module):
 _MODULES: dict[str, Any] = {
     class_name(function.name): module_of(function)
     for function in FUNCTIONS.values()
-    if isinstance(function, Activation)
+    if isinstance(function, Activation) or (isinstance(function, RowFunction) and function.has_module)
 }
 _MODULES["GELU"] = GELU
 globals().update(_MODULES)

@@ -95,8 +95,6 @@ def _reason_to_stay(module: torch.nn.Module) -> str:
         return "softfloor has no such function"
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
         return "it has hooks"
-    if getattr(module, "dim", 0) is None:
-        return "it has no dim, which torch guesses"
     return ""
 
 
