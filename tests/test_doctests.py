@@ -51,6 +51,8 @@ def test_generated_docstrings(case):
 def test_the_finder_finds():
     """The examples of classes and methods are among those run above."""
     names = {
-        test.name for test in doctest.DocTestFinder().find(importlib.import_module("softfloor.rows")) if test.examples
+        test.name
+        for test in doctest.DocTestFinder().find(importlib.import_module("softfloor.soft_maximum"))
+        if test.examples
     }
-    assert {"softfloor.rows.Softmax", "softfloor.rows.Softmax.vjp", "softfloor.rows.Logsumexp.jacobian"} <= names
+    assert {f"softfloor.soft_maximum.{name}" for name in ("Softmax", "Softmax.vjp", "Logsumexp.jacobian")} <= names

@@ -79,6 +79,12 @@ def digests() -> dict[str, str]:
             "softmax_cross_entropy.value_and_grad": loss.value_and_grad(rows, labels),
             "softmax_cross_entropy.probabilities": loss.value_and_grad(rows, weights.astype(kind)),
         }
+        options = {"weight": 0.5 + np.arange(length) % 3, "label_smoothing": 0.1, "z_loss": 1e-3}
+        for cap, softcap in (("", None), (".capped", 30.0)):
+            targets = {"options": labels, "options.probabilities": weights.astype(kind)}
+            for kind_of_labels, given in targets.items():
+                pair = loss.value_and_grad(rows, given, softcap=softcap, reduction="none", **options)
+                results[f"softmax_cross_entropy.{kind_of_labels}{cap}"] = pair
         for name in ("softmin", "sparsemax", "entmax15"):
             function = sf.get(name)
             results[name] = function(rows, temperature=0.7)

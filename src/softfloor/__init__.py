@@ -15,7 +15,7 @@ from .gumbel import gumbel_softmax
 from .likelihood import nll
 from .linear_losses import linear_cross_entropy
 from .losses import softmax_cross_entropy
-from .rows import log_softmax, logsumexp, softmax
+from .soft_maximum import log_softmax, logsumexp, softmax
 from .soft_minimum import softmin
 from .sparse import entmax15, hardmax, sparsemax
 

@@ -16,9 +16,9 @@ from .gumbel import gumbel_softmax as gumbel_softmax
 from .likelihood import nll as nll
 from .linear_losses import linear_cross_entropy as linear_cross_entropy
 from .losses import softmax_cross_entropy as softmax_cross_entropy
-from .rows import log_softmax as log_softmax
-from .rows import logsumexp as logsumexp
-from .rows import softmax as softmax
+from .soft_maximum import log_softmax as log_softmax
+from .soft_maximum import logsumexp as logsumexp
+from .soft_maximum import softmax as softmax
 from .soft_minimum import softmin as softmin
 from .sparse import entmax15 as entmax15
 from .sparse import hardmax as hardmax

@@ -20,7 +20,7 @@ import numpy as np
 from .gumbel import generator
 from .layout import Layout, as_logits, check_temperature, masked
 from .losses import check_class_labels, reduced
-from .rows import logsumexp, softmax
+from .soft_maximum import logsumexp, softmax
 
 SUMMIT = np.dtype([("first", np.float64), ("second", np.float64)])
 TERMS = np.dtype([("ties", np.int64), ("high", np.int64), ("low", np.int64)])
@@ -36,6 +36,8 @@ def call(function: Any, method: str, arguments: dict[str, Any]) -> Any:
     """A method of a row function, by its arguments' names; at least one of them is a Dask array."""
     if arguments.pop("out", None) is not None:
         raise TypeError(f"{function.name}: out cannot be given with Dask arrays, whose results are lazy")
+    if arguments.pop("empty", "zeros") != "zeros":
+        raise NotImplementedError(f"{function.name}: empty of Dask arrays is 'zeros'; no other value is supported")
     own = globals().get(f"_{function.name}_{method.strip('_')}")
     return own(function, **arguments) if own else _of_whole_rows(getattr(function, method), **arguments)
 
@@ -343,7 +345,11 @@ class _Loss:
     def __init__(self, function: Any, z: Any, labels: Any, axis: Any, reduction: str, options: dict[str, Any]) -> None:
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
-        given = {name: value for name, value in options.items() if value is not None}
+        given = [
+            name
+            for name, value in options.items()
+            if value is not None and not (isinstance(value, float) and value == 0)
+        ]
         if given:
             raise NotImplementedError(f"{function.name}: {', '.join(given)} of Dask arrays is not supported")
         self.function, self.reduction = function, reduction

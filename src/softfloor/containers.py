@@ -72,8 +72,8 @@ def _labelled(value: Any) -> bool:
 class _Labels:
     """What a container knows beside its numbers."""
 
-    #: Operands with one entry per row, so without the axis; all others have the shape of the first or broadcast to it.
-    PER_ROW = ("labels",)
+    #: Operands with one entry per row or per class; all others have the shape of the first or broadcast to it.
+    PER_ROW_OR_CLASS = ("labels", "weight")
 
     def __init__(self, name: str, first: Any) -> None:
         self.name, self.first = name, first
@@ -137,8 +137,8 @@ class _Xarray(_Labels):
             raise ValueError(f"{self.name}: {name} has other coordinates; align them first ({error})") from None
         missing = [d for d in self.first.dims if d not in value.dims]
         aligned = value.transpose(*(d for d in self.first.dims if d in value.dims))
-        per_row = name in self.PER_ROW or (name == "cotangent" and self.name == "logsumexp")
-        return aligned.data if per_row or not missing else aligned.expand_dims(missing).transpose(*self.first.dims).data
+        short = name in self.PER_ROW_OR_CLASS or (name == "cotangent" and self.name == "logsumexp")
+        return aligned.data if short or not missing else aligned.expand_dims(missing).transpose(*self.first.dims).data
 
     def like(self, result: Any) -> Any:
         return self.first.copy(data=result)

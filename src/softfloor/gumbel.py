@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .containers import understood
-from .layout import Axis, Layout, as_logits, check_temperature, masked
+from .layout import Axis, Empty, EmptyRows, Layout, as_logits, check_temperature, masked
 from .rows import RowFunction
 
 
@@ -46,6 +46,9 @@ class GumbelSoftmax(RowFunction):
         Where to put the result; z itself is allowed.
     dtype : dtype, optional
         Compute in this dtype.
+    empty : {"zeros", "nan", "raise"}, default "zeros"
+        What a row without entries, or of -inf alone, gives: zeros, NaN, or a ValueError before anything is written.
+        The vjp follows: zeros of zeros, NaN of NaN.
 
     Returns
     -------
@@ -59,7 +62,7 @@ class GumbelSoftmax(RowFunction):
     TypeError
         If a dtype is complex, object or string, or ``rng`` is no Generator.
     ValueError
-        If the temperature is not positive, or ``out`` has the wrong shape.
+        If the temperature is not positive, ``out`` has the wrong shape, or a row is empty and ``empty="raise"``.
 
     Notes
     -----
@@ -94,18 +97,20 @@ class GumbelSoftmax(RowFunction):
         where: Any = None,
         out: Any = None,
         dtype: Any = None,
+        empty: Empty = "zeros",
     ) -> Any:
         logits = as_logits(self.name, "z", z, dtype)
         if where is not None:
             logits = masked(logits, where)
         layout, divisor = Layout(logits.shape, axis), check_temperature(temperature)
+        rows = EmptyRows(self.name, empty, layout, logits, self.absent)
         rng = generator(self.name, rng)
         state = rng.bit_generator.state
         operands = (layout.rows(logits), layout.rows(rng.random(logits.shape)))
         try:
             if hard:
-                return self._along_rows("hard", layout, operands, out)
-            return self._along_rows("value", layout, (*operands, divisor), out)
+                return rows.filled(self._along_rows("hard", layout, operands, out))
+            return rows.filled(self._along_rows("value", layout, (*operands, divisor), out))
         except BaseException:
             rng.bit_generator.state = state  # a call that fails takes nothing
             raise

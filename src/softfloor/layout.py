@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from .activation import check_dtype, check_requested_dtype
 
 Axis = int | tuple[int, ...] | None
+Empty = Literal["zeros", "nan", "raise"]
 
 
 class Layout:
@@ -78,6 +79,32 @@ def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
     if mask.dtype != bool:
         raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
     return np.where(mask, logits, logits.dtype.type(absent))
+
+
+class EmptyRows:
+    """The rows of which nothing is left, and what is asked to become of them; looked for only if not the default."""
+
+    def __init__(self, function: str, empty: Any, layout: Layout, logits: Any, absent: float = -np.inf) -> None:
+        if empty not in ("zeros", "nan", "raise"):
+            raise ValueError(f"{function}: empty must be 'zeros', 'nan' or 'raise'; got {empty!r}")
+        self.layout = layout
+        self.found: Any = None
+        if empty != "zeros":
+            self.found = np.all(logits == absent, axis=layout.axes)
+        if empty == "raise" and np.any(self.found):
+            first = tuple(int(k) for k in np.argwhere(self.found)[0])
+            where = f" at position {first if len(first) > 1 else first[0]}" if first else ""
+            raise ValueError(f"{function}: nothing is left of the row{where}; every entry is masked or {absent}")
+
+    def filled(self, result: Any) -> Any:
+        """The result, NaN where a row is empty; an array is written to in place."""
+        if self.found is None or not np.any(self.found):
+            return result
+        if not isinstance(result, np.ndarray):
+            return result.dtype.type(np.nan)
+        found = self.layout.kept(self.found) if result.ndim != self.found.ndim else self.found
+        np.copyto(result, result.dtype.type(np.nan), where=found)
+        return result
 
 
 def check_temperature(temperature: Any) -> float:

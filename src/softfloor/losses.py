@@ -11,6 +11,7 @@ import numpy as np
 from . import _core
 from .containers import understood
 from .layout import Layout, as_logits
+from .loss_options import LossOptions
 from .rows import RowFunction
 
 Reduction = Literal["mean", "sum", "none"]
@@ -47,19 +48,22 @@ def total_of(totals: Any, dtype: Any, divisor: float = 1.0) -> Any:
         return dtype.type(exact_sum(totals) / divisor)
 
 
-def reduced(losses: Any, reduction: str) -> Any:
-    """The losses themselves, their sum, or their mean."""
+def reduced(losses: Any, reduction: str, divisor: float | None = None) -> Any:
+    """The losses themselves, their sum, or their mean: over ``divisor`` if given, 0 if that is 0, else their number."""
     if reduction == "none":
         return losses
+    if reduction == "mean" and divisor == 0:
+        return losses.dtype.type(0)
     values = np.asarray(losses, np.float64).ravel()
-    return total_of(values, losses.dtype, max(1, values.size) if reduction == "mean" else 1)
+    return total_of(values, losses.dtype, (divisor or max(1, values.size)) if reduction == "mean" else 1)
 
 
 class SoftmaxCrossEntropy(RowFunction):
     """The cross-entropy of softmax(z) against labels: -sum_i y_i log softmax(z)_i.
 
     Formula: ``logsumexp(z) - z[label]`` for a class label, ``sum(y * (logsumexp(z) - z))`` for probabilities y; never
-    log(softmax).
+    log(softmax). With options it is ``sum(w * ((1 - e) * y + e / n) * (logsumexp(z) - z)) + z_loss * logsumexp(z)^2``,
+    where y is one-hot for a class label: as in PyTorch, weights apply to the smoothed labels too.
 
     Parameters
     ----------
@@ -69,8 +73,23 @@ class SoftmaxCrossEntropy(RowFunction):
         Integers in [0, n), of the shape of z without ``axis``; or probabilities (one-hot is a case) of the shape of z.
     axis : int, default -1
         The axis of the classes.
+    weight : array_like, optional
+        A weight w per class, of length n, from 0 to 1e100. Charges class i ``w_i`` times as much; does not multiply
+        z_loss.
+    ignore_index : int, optional
+        A class label, inside or outside [0, n), whose rows have loss 0 and gradient 0, whatever their logits, and are
+        not counted.
+    label_smoothing : float, default 0.0
+        Charges a share e in [0, 1] of each row to all classes alike: y becomes ``(1 - e) y + e / n``.
+    z_loss : float, default 0.0
+        Adds ``z_loss * logsumexp(z)^2`` to the loss of each row that counts. From 0 to 1e100.
+    softcap : float, optional
+        Replaces the logits by ``softcap * tanh(z / softcap)`` first. From 1e-100 to 1e100. A logit of -inf stays -inf:
+        its class takes no part.
     reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the losses of the rows. The mean over no rows is 0.
+        What becomes of the losses of the rows. With class labels and ``weight`` the mean divides by the sum of the
+        weights of the labels, else by the number of rows; rows that are ignored do not count. If nothing is left to
+        divide by, it is 0 and so is its gradient.
 
     Returns
     -------
@@ -84,7 +103,8 @@ class SoftmaxCrossEntropy(RowFunction):
     TypeError
         If labels are neither integers nor, in the shape of z, floats; or a dtype is not supported.
     ValueError
-        If shapes do not match or the reduction is unknown.
+        If shapes do not match, an option is out of its range, the reduction is unknown, or ``ignore_index`` is given
+        with probabilities.
     numpy.exceptions.AxisError
         If the axis is out of range.
 
@@ -93,6 +113,10 @@ class SoftmaxCrossEntropy(RowFunction):
     Losses of rows within 2 ulp + n 2^-26 relative, also where they are tiny. Sums over rows are exact before their one
     rounding. A class of probability 0 costs nothing even at a logit of -inf; a row of -inf alone has loss inf and
     gradient 0 beside its label.
+
+    Without options other than ``ignore_index`` and ``reduction`` calls take faster kernels. The others compute in
+    float64 (float64: in pairs of float64) row by row, whatever the dtype, and widen no array. A class that is charged
+    something, by smoothing too, costs inf at a logit of -inf.
 
     References
     ----------
@@ -105,22 +129,51 @@ class SoftmaxCrossEntropy(RowFunction):
     0.6931471805599453
     >>> float(sf.softmax_cross_entropy([[0.0, 0.0]], [[0.5, 0.5]]))
     0.6931471805599453
+    >>> float(sf.softmax_cross_entropy([[0.0, 0.0], [5.0, 0.0]], [0, -100], ignore_index=-100, z_loss=0.5).round(4))
+    0.9334
     """
 
     @understood
-    def __call__(self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean") -> Any:
-        rows, targets, kind, _ = self._prepare(z, labels, axis, reduction)
-        return reduced(self.gufuncs[f"{kind}value"](rows, targets), reduction)
+    def __call__(
+        self,
+        z: Any,
+        labels: Any,
+        axis: int = -1,
+        *,
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
+        softcap: float | None = None,
+        reduction: Reduction = "mean",
+    ) -> Any:
+        options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
+        problem = _Problem(self, z, labels, axis, options, reduction)
+        return problem.reduced(problem.losses())
 
     @understood
     def value_and_grad(
-        self, z: Any, labels: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
+        self,
+        z: Any,
+        labels: Any,
+        axis: int = -1,
+        *,
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
+        softcap: float | None = None,
+        reduction: Reduction = "mean",
+        out: Any = None,
     ) -> tuple[Any, Any]:
         """The loss and its gradient in z, softmax(z) - y over the number of rows, in one pass over the logits.
 
+        Formula of the gradient with options, a = ``w * ((1 - e) * y + e / n)`` and p = ``softmax(z)``:
+        ``(p * (sum(a) + 2 * z_loss * logsumexp(z)) - a) * (1 - tanh(z / softcap)^2)``, z capped in p and logsumexp.
+
         Parameters
         ----------
-        z, labels, axis, reduction
+        z, labels, axis, weight, ignore_index, label_smoothing, z_loss, softcap, reduction
             As in the call. With ``reduction="none"`` the gradient of each row is that of its own loss.
         out : ndarray, optional
             Where to put the gradient, of the shape and dtype of z; with integer labels z itself is allowed.
@@ -139,20 +192,32 @@ class SoftmaxCrossEntropy(RowFunction):
         >>> gradient.tolist()
         [[-0.5, 0.5]]
         """
-        rows, targets, kind, layout = self._prepare(z, labels, axis, reduction)
-        count = max(1, math.prod(layout.outer_shape)) if reduction == "mean" else 1
-        losses, gradient = self._gradient(rows, targets, kind, layout, 1.0 / count, out)
-        return reduced(losses, reduction), gradient
+        options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
+        problem = _Problem(self, z, labels, axis, options, reduction)
+        losses, gradient = problem.losses_and_gradient(problem.share, out)
+        return problem.reduced(losses), gradient
 
     @understood
     def vjp(
-        self, z: Any, labels: Any, cotangent: Any, axis: int = -1, *, reduction: Reduction = "mean", out: Any = None
+        self,
+        z: Any,
+        labels: Any,
+        cotangent: Any,
+        axis: int = -1,
+        *,
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
+        softcap: float | None = None,
+        reduction: Reduction = "mean",
+        out: Any = None,
     ) -> Any:
         """The vector-Jacobian product in z: the cotangent of the loss times its gradient.
 
         Parameters
         ----------
-        z, labels, axis, reduction, out
+        z, labels, axis, weight, ignore_index, label_smoothing, z_loss, softcap, reduction, out
             As in `value_and_grad`.
         cotangent : array_like
             A scalar; with ``reduction="none"`` one per row, or broadcasting to that.
@@ -168,15 +233,16 @@ class SoftmaxCrossEntropy(RowFunction):
         >>> sf.softmax_cross_entropy.vjp([[0.0, 0.0]], [0], 2.0).tolist()
         [[-1.0, 1.0]]
         """
-        rows, targets, kind, layout = self._prepare(z, labels, axis, reduction)
+        options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
+        problem = _Problem(self, z, labels, axis, options, reduction)
         upstream = np.asarray(cotangent, np.float64)
         if reduction != "none" and upstream.ndim:
             raise ValueError(
                 f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
             )
-        count = max(1, math.prod(layout.outer_shape)) if reduction == "mean" else 1
-        scale = np.broadcast_to(upstream / count, layout.outer_shape)
-        return self._gradient(rows, targets, kind, layout, scale, out)[1]
+        return problem.losses_and_gradient(np.broadcast_to(problem.scaled(upstream), problem.layout.outer_shape), out)[
+            1
+        ]
 
     def jacobian(self, z: Any, labels: Any, axis: int = -1) -> Any:
         """The gradient of each row's loss, softmax(z) - y, the axis moved to the end.
@@ -199,38 +265,106 @@ class SoftmaxCrossEntropy(RowFunction):
         """
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
-    def _gradient(self, rows: Any, targets: Any, kind: str, layout: Layout, scale: Any, out: Any) -> tuple[Any, Any]:
-        gufunc = self.gufuncs[f"{kind}value_and_grad"]
-        if out is None:
-            losses, gradient = _core.call_recycling(gufunc, rows, targets, scale)
-            return losses, layout.restore(gradient)
-        if not isinstance(out, np.ndarray) or out.shape != layout.shape:
-            given = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-            raise ValueError(f"{self.name}: out must be an array of shape {layout.shape}; got {given}")
-        losses, _ = gufunc(rows, targets, scale, out=(None, layout.rows(out)))
-        return losses, out
 
-    def _prepare(self, z: Any, labels: Any, axis: int, reduction: str) -> tuple[Any, Any, str, Layout]:
-        """Rows of logits, labels as the kernels want them, the prefix of the kernels, and the layout."""
+class _Problem:
+    """Operands that have been checked: rows of logits, their labels as the kernels want them, and what rows count."""
+
+    def __init__(
+        self, function: SoftmaxCrossEntropy, z: Any, labels: Any, axis: int, options: LossOptions, reduction: str
+    ) -> None:
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
-        logits = as_logits(self.name, "z", z)
+        self.function, self.options, self.reduction = function, options, reduction
+        name, logits = function.name, as_logits(function.name, "z", z)
         try:
-            layout = Layout(logits.shape, operator.index(axis))
+            self.layout = Layout(logits.shape, operator.index(axis))
         except TypeError:
-            raise TypeError(f"{self.name}: axis must be one integer; got {axis!r}") from None
-        rows, targets = layout.rows(logits), np.asanyarray(labels)
-        if targets.shape == logits.shape:
+            raise TypeError(f"{name}: axis must be one integer; got {axis!r}") from None
+        self.rows, targets = self.layout.rows(logits), np.asanyarray(labels)
+        #: Which rows count, of those with class labels; None: all.
+        self.kept: Any = None
+        self.probabilities = targets.shape == logits.shape
+        if self.probabilities:
+            if options.ignore_index is not None:
+                raise ValueError(f"{name}: ignore_index is for class labels; got probabilities, of the logits' shape")
             if targets.dtype.kind not in "biu":
-                as_logits(self.name, "labels", targets)
-            return rows, layout.rows(targets).astype(rows.dtype, copy=False), "probabilities_", layout
-        if targets.shape != layout.outer_shape:
-            raise ValueError(
-                f"{self.name}: labels have shape {targets.shape}; class labels need {layout.outer_shape}, "
-                f"probabilities the shape of the logits, {logits.shape}"
-            )
-        check_class_labels(self.name, targets, rows.shape[-1])
-        return rows, targets.astype(np.int64, copy=False), "", layout
+                as_logits(name, "labels", targets)
+            self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)
+        else:
+            if targets.shape != self.layout.outer_shape:
+                raise ValueError(
+                    f"{name}: labels have shape {targets.shape}; class labels need {self.layout.outer_shape}, "
+                    f"probabilities the shape of the logits, {logits.shape}"
+                )
+            check_class_labels(name, targets, self.rows.shape[-1], options.ignore_index)
+            self.targets, self.kept = targets.astype(np.int64, copy=False), options.keeps(targets)
+        self.weights = options.weights_of(self.rows.shape[-1]) if options.change_losses else None
+        #: What the mean divides by.
+        self.divisor = self._divisor() if reduction == "mean" else 1.0
+
+    def _divisor(self) -> float:
+        if self.weights is not None and self.options.weight is not None and not self.probabilities:
+            return exact_sum(self.weights[self.targets if self.kept is None else self.targets[self.kept]].ravel())
+        return math.prod(self.layout.outer_shape) if self.kept is None else int(np.count_nonzero(self.kept))
+
+    @property
+    def share(self) -> float:
+        return 1.0 / self.divisor if self.divisor else 0.0
+
+    def scaled(self, cotangent: Any) -> Any:
+        """The cotangent of each row's loss."""
+        return cotangent / self.divisor if self.divisor else np.zeros_like(cotangent)
+
+    def reduced(self, losses: Any) -> Any:
+        return reduced(losses, self.reduction, self.divisor)
+
+    def losses(self) -> Any:
+        if self.options.change_losses:
+            return self.function.gufuncs["with_options"](*self._operands(1.0))
+        if self.probabilities:
+            return self.function.gufuncs["probabilities_value"](self.rows, self.targets)
+        return self._of_kept(self.function.gufuncs["value"](self.rows, self._labels(0)))
+
+    def losses_and_gradient(self, scale: Any, out: Any) -> tuple[Any, Any]:
+        """The losses, and the gradient of their sum, each row times its scale."""
+        if self.options.change_losses:
+            variant, operands = "with_options_value_and_grad", self._operands(scale)
+        elif self.probabilities:
+            variant, operands = "probabilities_value_and_grad", (self.rows, self.targets, scale)
+        else:
+            variant, operands = "value_and_grad", (self.rows, self._labels(0), scale)
+        gufunc, layout = self.function.gufuncs[variant], self.layout
+        if out is None:
+            losses, rows = _core.call_recycling(gufunc, *operands)
+            out = layout.restore(rows)
+        else:
+            if not isinstance(out, np.ndarray) or out.shape != layout.shape:
+                given = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+                raise ValueError(f"{self.function.name}: out must be an array of shape {layout.shape}; got {given}")
+            rows = layout.rows(out)
+            losses, _ = gufunc(*operands, out=(None, rows))
+        if self.kept is not None:
+            rows[~self.kept] = 0
+        return self._of_kept(losses), out
+
+    def _of_kept(self, losses: Any) -> Any:
+        """The losses, 0 where a row is ignored, whatever it holds."""
+        return losses if self.kept is None else np.where(self.kept, losses, losses.dtype.type(0))[()]
+
+    def _labels(self, ignored: int) -> Any:
+        return self.targets if self.kept is None else np.where(self.kept, self.targets, ignored)
+
+    def _operands(self, scale: Any) -> tuple[Any, ...]:
+        """For the kernels of csrc/ops/loss_options.hpp: label -1 is a row to ignore, -2 stands for probabilities."""
+        options = self.options
+        if self.probabilities:
+            labels, shares = np.array(-2), self.targets
+        else:
+            labels, shares = self._labels(-1), np.zeros(self.rows.shape[-1], self.rows.dtype)
+        return (
+            *(self.rows, self.weights, shares, labels, scale),
+            *(options.label_smoothing, options.z_loss, options.softcap),
+        )
 
 
 softmax_cross_entropy = SoftmaxCrossEntropy("softmax_cross_entropy")

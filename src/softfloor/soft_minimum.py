@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from .containers import understood
-from .layout import Axis, Layout, as_logits, check_temperature, masked
-from .rows import RowFunction, softmax
+from .layout import Axis, as_logits
+from .rows import RowToRow
+from .soft_maximum import softmax
 
 
-class Softmin(RowFunction):
+class Softmin(RowToRow):
     """Softmin: e^(-z_i / T) / sum_j e^(-z_j / T), along an axis; the softmax of -z.
 
     Formula: ``exp(-z / temperature) / sum(exp(-z / temperature))``, computed after subtracting the minimum.
@@ -30,6 +31,9 @@ class Softmin(RowFunction):
         Where to put the result; z itself is allowed.
     dtype : dtype, optional
         Compute in this dtype.
+    empty : {"zeros", "nan", "raise"}, default "zeros"
+        What a row without entries, or of +inf alone, gives: zeros, NaN, or a ValueError before anything is written.
+        The vjp follows: zeros of zeros, NaN of NaN.
 
     Returns
     -------
@@ -57,22 +61,7 @@ class Softmin(RowFunction):
     [0.6652, 0.2447, 0.09]
     """
 
-    @understood
-    def __call__(
-        self,
-        z: Any,
-        axis: Axis = -1,
-        *,
-        where: Any = None,
-        temperature: float = 1.0,
-        out: Any = None,
-        dtype: Any = None,
-    ) -> Any:
-        costs = as_logits(self.name, "z", z, dtype)
-        if where is not None:
-            costs = masked(costs, where, np.inf)
-        layout = Layout(costs.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(costs), check_temperature(temperature)), out)
+    absent = np.inf
 
     @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:

@@ -7,25 +7,12 @@ from typing import Any
 import numpy as np
 
 from .containers import understood
-from .layout import Axis, Layout, as_cotangent, as_logits, masked
-from .rows import RowFunction
+from .layout import Axis, Empty, Layout, as_cotangent, as_logits
+from .rows import RowFunction, RowToRow
 
 
-class _Sparse(RowFunction):
+class _Sparse(RowToRow):
     """What sparsemax and entmax15 share."""
-
-    @understood
-    def __call__(
-        self,
-        z: Any,
-        axis: Axis = -1,
-        *,
-        where: Any = None,
-        temperature: float = 1.0,
-        out: Any = None,
-        dtype: Any = None,
-    ) -> Any:
-        return self._of_logits(z, axis, where, temperature, out, dtype)[0]
 
     @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, temperature: float = 1.0, out: Any = None) -> Any:
@@ -106,6 +93,9 @@ class Sparsemax(_Sparse):
         Where to put the result; z itself is allowed.
     dtype : dtype, optional
         Compute in this dtype.
+    empty : {"zeros", "nan", "raise"}, default "zeros"
+        What a row without entries, or of -inf alone, gives: zeros, NaN, or a ValueError before anything is written.
+        The vjp follows: zeros of zeros, NaN of NaN.
 
     Returns
     -------
@@ -119,7 +109,7 @@ class Sparsemax(_Sparse):
     TypeError
         If a dtype is complex, object or string.
     ValueError
-        If the temperature is not positive, or ``out`` has the wrong shape.
+        If the temperature is not positive, ``out`` has the wrong shape, or a row is empty and ``empty="raise"``.
 
     Notes
     -----
@@ -159,6 +149,9 @@ class Entmax15(_Sparse):
         Where to put the result; z itself is allowed.
     dtype : dtype, optional
         Compute in this dtype.
+    empty : {"zeros", "nan", "raise"}, default "zeros"
+        What a row without entries, or of -inf alone, gives: zeros, NaN, or a ValueError before anything is written.
+        The vjp follows: zeros of zeros, NaN of NaN.
 
     Returns
     -------
@@ -205,6 +198,9 @@ class Hardmax(RowFunction):
         Where to put the result; z itself is allowed.
     dtype : dtype, optional
         Compute in this dtype.
+    empty : {"zeros", "nan", "raise"}, default "zeros"
+        What a row without entries, or of -inf alone, gives: zeros, NaN, or a ValueError before anything is written.
+        The vjp follows: zeros of zeros, NaN of NaN.
 
     Returns
     -------
@@ -218,7 +214,7 @@ class Hardmax(RowFunction):
     TypeError
         If a dtype is complex, object or string.
     ValueError
-        If ``out`` has the wrong shape.
+        If ``out`` has the wrong shape, or a row is empty and ``empty="raise"``.
 
     Notes
     -----
@@ -237,12 +233,17 @@ class Hardmax(RowFunction):
     """
 
     @understood
-    def __call__(self, z: Any, axis: Axis = -1, *, where: Any = None, out: Any = None, dtype: Any = None) -> Any:
-        logits = as_logits(self.name, "z", z, dtype)
-        if where is not None:
-            logits = masked(logits, where)
-        layout = Layout(logits.shape, axis)
-        return self._along_rows("value", layout, (layout.rows(logits),), out)
+    def __call__(
+        self,
+        z: Any,
+        axis: Axis = -1,
+        *,
+        where: Any = None,
+        out: Any = None,
+        dtype: Any = None,
+        empty: Empty = "zeros",
+    ) -> Any:
+        return self._of_logits(z, axis, where, out, dtype, empty)[0]
 
     @understood
     def vjp(self, p: Any, cotangent: Any, axis: Axis = -1, *, out: Any = None) -> Any:

@@ -6,6 +6,8 @@ from .record import RowKernel, Rows
 # high, low, temperature; for a vjp from the output: the largest product, those without bound, high, low, temperature.
 _STATE, _STATE_TYPES = "(),(),(),(),(),()", "ddllld"
 _SUM, _SUM_TYPES = "(),(),(),(),()", "ddlld"
+# Logits, class weights, probabilities, label, scale of the gradient, smoothing, z_loss, softcap.
+_OPTIONS, _OPTIONS_TYPES = "(n),(n),(n),(),(),(),(),()", "TdTldddd"
 
 
 def _total(xp, row):
@@ -78,6 +80,13 @@ softmax_cross_entropy = Rows(
             "SoftmaxCrossEntropyProbabilitiesValueAndGrad",
             "(n),(n),()->(),(n)",
             "TTdTT",
+        ),
+        RowKernel("with_options", "SoftmaxCrossEntropyWithOptions", f"{_OPTIONS}->()", f"{_OPTIONS_TYPES}T"),
+        RowKernel(
+            "with_options_value_and_grad",
+            "SoftmaxCrossEntropyWithOptionsValueAndGrad",
+            f"{_OPTIONS}->(),(n)",
+            f"{_OPTIONS_TYPES}TT",
         ),
         RowKernel("of_state", "LossOfState", f"(n),{_STATE}->(n)", f"T{_STATE_TYPES}T"),
         RowKernel("gradient_of_state", "LossGradientOfState", f"(n),{_STATE},(),()->(n)", f"T{_STATE_TYPES}ldT"),

@@ -1,0 +1,199 @@
+// Cross-entropy of softmax(z) on one contiguous row with everything that may be asked of it: class weights w, label
+// smoothing e, a share k of the squared normaliser, and a softcap, z = cap tanh(x / cap). With n classes:
+//   a_i = w_i ((1 - e) y_i + e / n)          what class i is charged for, y the label or the probabilities
+//   loss = sum_i a_i (t_i + L) + k lse^2,    gradient = (p_i (sum a + 2 k lse) - a_i) (1 - tanh^2(x_i / cap))
+// with t_i = m - z_i, L and lse = m + L as in wide_row.hpp. No term of the loss is negative.
+#pragma once
+#include "sigmoid.hpp"
+#include "wide_row.hpp"
+
+namespace softfloor {
+namespace {
+
+// A row whose logits may be capped on the way. tanh keeps their order, so the largest entry stays the largest; another
+// may become as large. -inf still takes no part.
+template <class T, bool capped> struct CappedRow : WideRow<T> {
+    using Wide = WideRow<T>;
+    using N = typename Wide::N;
+    struct Logit {
+        N value, slope;
+    };
+    double softcap;
+    N inverse_softcap, top;
+
+    CappedRow(const T* row, size_t count, double cap)
+        : Wide(row, count, 1.0),
+          softcap(cap),
+          inverse_softcap(capped ? reciprocal(N(cap)) : N(0.0)),
+          top(logit(this->maximum).value) {}
+
+    SOFTFLOOR_INLINE Logit logit(double value) const {
+        if constexpr (!capped) {
+            return {N(value), N(1.0)};
+        } else {
+            double limit = 1000 * softcap;  // the slope has long vanished there, also as a float64
+            double bounded = value > limit ? limit : value < -limit ? -limit : value;
+            auto [tanh, slope] = Tanh::at(N(bounded) * inverse_softcap);
+            bool absent = value == -infinity;
+            return {select(absent, N(-infinity), apply(tanh) * N(softcap)), select(absent, N(0.0), apply(slope))};
+        }
+    }
+    SOFTFLOOR_INLINE N depth_of(N logit, double value) const {
+        if constexpr (!capped) {
+            return Wide::depth(value);
+        } else {
+            N t = top - logit;
+            return select(value == this->maximum || head(t) < 0, N(0.0), select(value == -infinity, N(infinity), t));
+        }
+    }
+    SOFTFLOOR_INLINE N depth(double value) const { return depth_of(logit(value).value, value); }
+
+    void sum_others() {
+        this->others = sum_of<N>(this->n, [&](size_t i) {
+            double value = Wide::number(this->x[i]);
+            return select(value == this->maximum, N(0.0), Wide::exponential(depth(value)));
+        });
+    }
+    SOFTFLOOR_INLINE N total_without(double value) const {
+        N maxima = N(this->ties), without = this->others - Wide::exponential(depth(value)) + maxima;
+        return value == this->maximum ? this->others + (maxima - N(1.0)) : without;
+    }
+    N log_normaliser() const {
+        bool bounded = __builtin_fabs(head(top)) != infinity;
+        return bounded ? top + this->log_of_total() : N(head(top) + 0.0 * head(this->others));
+    }
+};
+
+// The operands of a row and what both kernels make of them.
+template <class T, bool capped> struct OptionsRow {
+    using Row = CappedRow<T, capped>;
+    using N = typename Row::N;
+    static constexpr int64_t ignored = -1, probabilities = -2;
+
+    Row row;
+    const double* weights;
+    const T* shares;  // the probabilities of the classes; zeros beside a class label
+    int64_t label;
+    bool spread;  // more classes than the label are charged for
+    double z_loss;
+    N kept, each, at_label = 0.0, log_of_total, log_normaliser;
+
+    OptionsRow(const void* const* in, size_t n)
+        : row(static_cast<const T*>(in[0]), n, number(in[7])),
+          weights(static_cast<const double*>(in[1])),
+          shares(static_cast<const T*>(in[2])),
+          label(*static_cast<const int64_t*>(in[3])),
+          spread(number(in[5]) > 0 || label == probabilities),
+          z_loss(number(in[6])),
+          kept(N(1.0) - N(number(in[5]))),
+          each(N(number(in[5])) * reciprocal(N(double(n)))) {
+        if (label >= 0) at_label = N(weights[label]) * kept;
+        row.sum_others();
+        log_of_total = row.log_of_total();
+        log_normaliser = row.log_normaliser();
+    }
+    SOFTFLOOR_INLINE static double number(const void* operand) { return *static_cast<const double*>(operand); }
+
+    // What class i is charged for, beside the label.
+    SOFTFLOOR_INLINE N charge(size_t i) const { return N(weights[i]) * (kept * Format<T>::load(shares[i]) + each); }
+    N charges() const {
+        return spread ? sum_of<N>(row.n, [&](size_t i) { return charge(i); }) : N(0.0);
+    }
+
+    N loss() const {
+        // Infinite costs are counted apart, because an error-free sum cannot hold them. What is charged nothing costs
+        // nothing, even at a logit of -inf.
+        auto impossible = [&](N amount, N depth) {
+            bool unbounded = (head(log_of_total) == infinity) | (head(depth) == infinity);
+            return unbounded & (head(amount) != 0);
+        };
+        auto cost = [&](N amount, N depth) {
+            return select((head(amount) == 0) | impossible(amount, depth), N(0.0), amount * (depth + log_of_total));
+        };
+        bool unbounded = z_loss > 0 && __builtin_fabs(head(log_normaliser)) == infinity, valid = true;
+        N sum = 0.0;
+        if (label >= 0) {
+            N depth = row.depth(row.entry(size_t(label)));
+            unbounded |= impossible(at_label, depth);
+            sum = cost(at_label, depth);
+        }
+        if (spread) {
+            auto depth = [&](size_t i) { return row.depth(Row::number(row.x[i])); };
+            sum = sum + sum_of<N>(row.n, [&](size_t i) { return cost(charge(i), depth(i)); });
+            unbounded |=
+                sum_of<double>(row.n, [&](size_t i) { return impossible(charge(i), depth(i)) ? 1.0 : 0.0; }) > 0;
+            N total = charges();
+            valid = head(total) == head(total);
+        }
+        if (z_loss > 0) sum = sum + N(z_loss) * square(log_normaliser);
+        valid &= head(row.others) == head(row.others);
+        // Of numbers that are not negative, only an overflow makes NaN.
+        bool overflow = !(head(sum) <= largest<Pair>);
+        return !valid ? N(__builtin_nan("")) : unbounded || overflow ? N(infinity) : sum;
+    }
+
+    void write_gradient(T* gradient, double scale) const {
+        N inverse_total = row.inverse_total(), others = charges();
+        N pull = z_loss > 0 ? N(2 * z_loss) * log_normaliser : N(0.0), factor = at_label + others + pull;
+        bool empty = row.empty(), unbounded = !(__builtin_fabs(head(factor)) <= largest<Pair>);
+        // An infinite normaliser pulls at the entries that share its mass, and at no other.
+        double limit = scale == 0 ? 0.0 : infinity * scale;
+        // e^-inf is tiny, not 0, in double; an infinite factor must not meet it.
+        N nothing = N(0.0 * head(inverse_total));
+        auto probability_of = [&](N depth) {
+            return select(head(depth) == infinity, nothing, Row::exponential(depth) * inverse_total);
+        };
+        auto result = [&](N difference, N probability, N slope) {
+            bool infinite = unbounded & (head(probability) > 0);
+            N finite_result = difference * slope * N(scale);
+            return Format<T>::store(select(empty, N(0.0), select(infinite, N(limit), finite_result)));
+        };
+        // The label before its logit is written over.
+        double label_value = label >= 0 ? row.entry(size_t(label)) : 0.0;
+        T at_place{};
+        if (label >= 0) {
+            // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
+            N own = charge(size_t(label)), missing = row.total_without(label_value) * inverse_total;
+            auto [logit, slope] = row.logit(label_value);
+            N probability = probability_of(row.depth_of(logit, label_value));
+            N share = select(head(probability) == 0, N(0.0), (others - own + pull) * probability);
+            at_place = result(share - (at_label + own) * missing, probability, slope);
+        }
+        for_each(row.n, [&](size_t i) {
+            double value = Row::number(row.x[i]);
+            auto [logit, slope] = row.logit(value);
+            N probability = probability_of(row.depth_of(logit, value));
+            N share = select(head(probability) == 0, N(0.0), probability * factor);
+            gradient[i] = result(share - charge(i), probability, slope);
+        });
+        if (label >= 0) gradient[label] = at_place;
+    }
+};
+
+// An ignored row costs nothing, whatever it holds. Without a softcap, the operand is inf.
+template <bool with_gradient> struct LossWithOptions {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        T* loss = static_cast<T*>(out[0]);
+        if (*static_cast<const int64_t*>(in[3]) == OptionsRow<T, false>::ignored) {
+            *loss = T{};
+            if constexpr (with_gradient) for_each(n, [&](size_t i) { static_cast<T*>(out[1])[i] = T{}; });
+        } else if (*static_cast<const double*>(in[7]) < infinity) {
+            write(OptionsRow<T, true>(in, n), in, out);
+        } else {
+            write(OptionsRow<T, false>(in, n), in, out);
+        }
+    }
+    template <class T, bool capped>
+    static void write(const OptionsRow<T, capped>& row, const void* const* in, void* const* out) {
+        auto loss = row.loss();
+        if constexpr (with_gradient) row.write_gradient(static_cast<T*>(out[1]), row.number(in[4]));
+        *static_cast<T*>(out[0]) = Format<T>::store(loss);
+    }
+};
+
+// (n),(n),(n),(),(),(),(),()->(): logits, weights, probabilities, label, scale, smoothing, z_loss, softcap
+struct SoftmaxCrossEntropyWithOptions : LossWithOptions<false> {};
+struct SoftmaxCrossEntropyWithOptionsValueAndGrad : LossWithOptions<true> {};  // also ->(n)
+
+}  // namespace
+}  // namespace softfloor
