@@ -22,13 +22,7 @@ struct RowLoop {
 // Rows that lie side by side while the entries of each lie far apart, as along axis 0, are taken many at a time: a
 // cache line read for one row holds entries of its neighbours. All that a tile has of an entry is read, or written,
 // before the next entry: at a step of a power of two, lines of several entries would push each other out of the cache.
-struct Tile {
-    char* memory;
-    ptrdiff_t row_step, entry_step;
-    char* at(size_t row, size_t entry) const {
-        return memory + ptrdiff_t(row) * row_step + ptrdiff_t(entry) * entry_step;
-    }
-};
+using Tile = Strided;
 
 // Four rows of four entries of 4 bytes; one of the tiles has its rows contiguous, the other its entries.
 inline void copy_four_by_four(char* to, ptrdiff_t to_line, const char* from, ptrdiff_t from_line) {
@@ -120,13 +114,56 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     return true;
 }
 
+// How many rows a column kernel takes at once: none where an operand's rows are not adjacent, or too long.
+inline size_t column_count(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
+    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24;
+    int operands = loop.inputs + loop.outputs;
+    for (int k = 0, core = operands; k < operands; ++k) {
+        if (!loop.is_row[k]) continue;
+        ptrdiff_t entry_step = steps[core++];
+        if (steps[k] != ptrdiff_t(loop.sizes[k]) || entry_step == steps[k]) return 0;
+    }
+    size_t one = column_scratch(n, column_width);
+    if (one > memory) return 0;
+    size_t blocks = cache / one;
+    return column_width * (blocks < 1                             ? 1
+                           : blocks > most_columns / column_width ? most_columns / column_width
+                                                                  : blocks);
+}
+
+// The same as rows_range, by a column kernel as far as it goes.
+inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
+                          const ptrdiff_t* steps, size_t n, size_t begin, size_t end, size_t count) {
+    int operands = loop.inputs + loop.outputs;
+    std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, count) + 64]);
+    if (!scratch) return false;
+    auto* aligned = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
+    while (begin < end) {
+        size_t taken = end - begin < count ? (end - begin) / column_width * column_width : count;
+        Strided operand[maximum_row_operands];
+        for (int k = 0, core = operands; k < operands; ++k)
+            operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};
+        if (!taken || !columns(operand, n, taken, aligned)) {
+            if (!taken) taken = end - begin;
+            if (!rows_range(kernel, loop, args, steps, n, begin, begin + taken)) return false;
+        }
+        begin += taken;
+    }
+    return true;
+}
+
 inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
     const RowLoop& loop = *static_cast<const RowLoop*>(data);
     size_t rows = size_t(dimensions[0]), n = size_t(dimensions[1]);
-    RowKernel kernel = current_table().rows[loop.index].kernels[loop.dtype];
+    const RowEntry& entry = current_table().rows[loop.index];
+    RowKernel kernel = entry.kernels[loop.dtype];
+    ColumnKernel columns = entry.column_kernels[loop.dtype];
+    size_t count = columns ? column_count(loop, steps, n) : 0;
     std::atomic<bool> complete{true};
-    parallel_for(rows, 1, n, loop.cost, [&](size_t begin, size_t end) {
-        if (!rows_range(kernel, loop, args, steps, n, begin, end)) complete = false;
+    parallel_for(rows, count ? column_width : 1, n, loop.cost, [&](size_t begin, size_t end) {
+        bool done = count ? columns_range(columns, kernel, loop, args, steps, n, begin, end, count)
+                          : rows_range(kernel, loop, args, steps, n, begin, end);
+        if (!done) complete = false;
     });
     return complete;
 }

@@ -22,12 +22,27 @@ struct ElementwiseEntry {
 // Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).
 // scratch has room for n float64.
 using RowKernel = void (*)(const void* const* in, void* const* out, size_t n, void* scratch);
+// Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
+// entries have adjacent rows. A kernel takes `count` rows, a multiple of column_width, and returns false, with no
+// output touched, where one of them asks for its row kernel. scratch has room for column_scratch(n, count) bytes.
+struct Strided {
+    char* memory;
+    ptrdiff_t row_step, entry_step;
+    [[gnu::always_inline]] char* at(size_t row, size_t entry) const {  // no symbol: units of several sets include this
+        return memory + ptrdiff_t(row) * row_step + ptrdiff_t(entry) * entry_step;
+    }
+};
+constexpr size_t column_width = 16, most_columns = 128;
+constexpr size_t column_scratch(size_t n, size_t count) { return (n + 1) * count * sizeof(float); }
+using ColumnKernel = bool (*)(const Strided* operands, size_t n, size_t count, float* scratch);
+
 struct RowEntry {
     const char* name;
     const char* variant;
     const char* signature;
     const char* types;
     RowKernel kernels[dtype_count];
+    ColumnKernel column_kernels[dtype_count];  // null where there is none
 };
 
 struct KernelTable {

@@ -252,8 +252,17 @@ template <class T, double parameter> bool is_default(const void* value) {
     FUNCTION_OF_PARAMETER(NAME, "vjp", GatedVjp, OP, DEFAULT)
 constexpr ElementwiseEntry elementwise[] = {SOFTFLOOR_ELEMENTWISE};
 
-#define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES) \
-    {#NAME, VARIANT, SIGNATURE, TYPES, {OP::run<Float16>, OP::run<Bfloat16>, OP::run<float>, OP::run<double>}},
+template <class Op, class T> constexpr ColumnKernel columns() {
+    if constexpr (sizeof(T) < 8 && requires { &Op::template columns<T>; }) return Op::template columns<T>;
+    else return nullptr;
+}
+#define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES)                            \
+    {#NAME,                                                                  \
+     VARIANT,                                                                \
+     SIGNATURE,                                                              \
+     TYPES,                                                                  \
+     {OP::run<Float16>, OP::run<Bfloat16>, OP::run<float>, OP::run<double>}, \
+     {columns<OP, Float16>(), columns<OP, Bfloat16>(), columns<OP, float>(), columns<OP, double>()}},
 constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 
 }  // namespace

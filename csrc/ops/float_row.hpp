@@ -19,11 +19,11 @@ template <class T> struct FloatRow {
     using N = double;
     static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1);
 
-    const float* x;
-    size_t n;
-    float* room;  // scratch for n float32, where half precisions keep their row
-    double inverse_temperature;
-    float maximum;
+    const float* x = nullptr;
+    size_t n = 0;
+    float* room = nullptr;  // scratch for n float32, where half precisions keep their row
+    double inverse_temperature = 1.0;
+    float maximum = 0.0f;
     size_t place = nowhere;  // of an entry that equals the maximum
     enum { plain, general, infinite } form = plain;
     RowExponential exponential;
@@ -41,6 +41,13 @@ template <class T> struct FloatRow {
             x = room;
         }
         maximum = maximum_of(n, [&](size_t i) { return x[i]; });
+        choose_form();
+    }
+
+    // A row whose entries somebody else reads (float_columns.hpp).
+    FloatRow() = default;
+    FloatRow(float its_maximum, double temperature)
+        : inverse_temperature(temperature == 1.0 ? 1.0 : 1.0 / temperature), maximum(its_maximum) {
         choose_form();
     }
 
@@ -171,19 +178,24 @@ template <class T> struct FloatRow {
         return entry == double(maximum) ? others : top + (others - its_term);
     }
 
+    // Whether a float32 and its rest hold the digits of a factor; not for NaN.
+    static bool is_moderate(double factor) {
+        double size = __builtin_fabs(factor);
+        return size > 0x1p-96 && size < 0x1p60;
+    }
     // out = terms * factor
     void write_scaled(const float* terms, T* out, double factor) const {
         float high = float(factor), low = float(factor - double(high));
-        double size = __builtin_fabs(factor);
-        if (size > 0x1p-96 && size < 0x1p60)  // else a float32 could not hold the factor's digits; not for NaN either
+        if (is_moderate(factor))
             for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], high, terms[i] * low)); });
         else for_each(n, [&](size_t i) { out[i] = Format<T>::store(double(terms[i]) * factor); });
     }
+    // Where 1/T is a power of two: the difference, L and the result are rounded, each by half a unit at most.
+    bool writes_log_in_float() const { return double(exponential.scale) == inverse_temperature; }
     void write_log(T* out) const {
         double log_of_total = this->log_of_total();
         bool unbounded = log_of_total == infinity, number = log_of_total == log_of_total;
-        // Where 1/T is a power of two: the difference, L and the result are rounded, each by half a unit at most.
-        if (form != infinite && double(exponential.scale) == inverse_temperature && number) {
+        if (form != infinite && writes_log_in_float() && number) {
             float scale = exponential.scale, log_of_total_float = float(log_of_total);
             for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(x[i] - maximum, scale, -log_of_total_float)); });
         } else {

@@ -15,6 +15,10 @@ template <class Row, class N> SOFTFLOOR_INLINE N class_loss(const Row& row, N de
     return unbounded && head(row.others) == head(row.others) ? N(infinity) : depth + log_of_total;
 }
 
+inline size_t label_at(const Strided& labels, size_t row) {
+    return size_t(*reinterpret_cast<const int64_t*>(labels.at(row, 0)));
+}
+
 template <class T> SOFTFLOOR_INLINE typename WideRow<T>::N probability_loss(WideRow<T>& row, const T* labels) {
     using N = typename WideRow<T>::N;
     N log_of_total = row.log_of_total();
@@ -41,6 +45,17 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
         double logit = row.entry(size_t(*static_cast<const int64_t*>(in[1])));
         *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
     }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        FloatColumns<T> all;
+        if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
+        all.template add_terms<true, false>();
+        for (size_t k = 0; k < count; ++k) {
+            double logit = all.entry(k, label_at(operands[1], k));
+            *reinterpret_cast<T*>(operands[2].at(k, 0)) =
+                Format<T>::store(class_loss(all.rows[k], all.rows[k].depth(logit)));
+        }
+        return true;
+    }
 };
 
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
@@ -66,6 +81,23 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
         gradient[label] = Format<T>::store(row.empty() ? decltype(each)(0.0) : -(row.total_without(logit) * each));
         *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
+    }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        FloatColumns<T> all;
+        if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
+        double logit[most_columns], each[most_columns];
+        for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
+        all.template add_terms<true, true>();
+        for (size_t k = 0; k < count; ++k)
+            each[k] = all.rows[k].inverse_total() * *reinterpret_cast<const double*>(operands[2].at(k, 0));
+        if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
+        for (size_t k = 0; k < count; ++k) {
+            const FloatRow<T>& row = all.rows[k];
+            *reinterpret_cast<T*>(operands[4].at(k, label_at(operands[1], k))) =
+                Format<T>::store(-(row.total_without(logit[k]) * each[k]));
+            *reinterpret_cast<T*>(operands[3].at(k, 0)) = Format<T>::store(class_loss(row, row.depth(logit[k])));
+        }
+        return true;
     }
 };
 

@@ -1,5 +1,6 @@
 // softmax, log_softmax, logsumexp and their vjps on one contiguous row.
 #pragma once
+#include "float_columns.hpp"
 #include "float_row.hpp"
 #include "wide_row.hpp"
 
@@ -26,6 +27,12 @@ struct Softmax {  // (n),()->(n): logits, temperature
         Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]), scratch);
         write_softmax(row, static_cast<T*>(out[0]), typename Row<T>::N(1.0));
     }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        FloatColumns<T> all;
+        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        all.template add_terms<false, true>();
+        return all.write_scaled(operands[2], [&](size_t row) { return all.rows[row].inverse_total(); });
+    }
 };
 
 struct LogSoftmax {  // (n),()->(n): logits, temperature
@@ -34,6 +41,12 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
         row.find_place();
         row.sum_others();
         row.write_log(static_cast<T*>(out[0]));
+    }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        FloatColumns<T> all;
+        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        all.template add_terms<true, false>();
+        return all.write_log(operands[2]);
     }
 };
 
@@ -47,15 +60,31 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total()
                           : N(row.maximum + 0.0 * head(row.others));  // NaN in the row stays NaN
         if constexpr (sizeof(T) < 8) {
-            // m/T and L cancel: float32 terms leave about 2^-24 of S/(1 + S) as error in L, which must stay below the
-            // last digit of the sum.
-            if (bounded && __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others) {
+            if (bounded && cancels(row, total)) {
                 WideRow<T> wide(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
                 wide.sum_others();
                 total = wide.maximum * wide.inverse_temperature + wide.log_of_total();
             }
         }
         *static_cast<T*>(out[0]) = Format<T>::store(total);
+    }
+    // m/T and L cancel: float32 terms leave about 2^-24 of S/(1 + S) as error in L, which must stay below the last
+    // digit of the sum.
+    template <class Row> static bool cancels(const Row& row, double total) {
+        return __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others;
+    }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        FloatColumns<T> all;
+        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        all.template add_terms<true, false>();
+        double totals[most_columns];
+        for (size_t k = 0; k < count; ++k) {
+            const FloatRow<T>& row = all.rows[k];
+            totals[k] = double(row.maximum) * row.inverse_temperature + row.log_of_total();
+            if (cancels(row, totals[k])) return false;
+        }
+        for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(totals[k]);
+        return true;
     }
 };
 
