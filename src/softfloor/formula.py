@@ -145,6 +145,16 @@ def torch() -> Namespace:
     return namespace  # type: ignore[return-value]
 
 
+def jax(dtype: Any, compensated: bool = True) -> Namespace:
+    """Numbers over jax arrays of float32 or float64 that hold back exponentials and, compensated, roundings.
+
+    They are in ``softfloor.jax.numbers``, which tells what makes plain formulas accurate on them.
+    """
+    from .jax import namespace, numbers
+
+    return namespace.Namespace(dtype, numbers.Pair if compensated else numbers.Plain)
+
+
 class _Text:
     """A formula as people type it; ``rank`` tells how strongly its outermost operation binds (1 sum ... 5 atom)."""
 
