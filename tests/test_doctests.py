@@ -10,21 +10,19 @@ import pytest
 import softfloor as sf
 from cases import CASES
 
-# The command line, the tour and the front doors have tests of their own; their modules need extras to be imported.
+# The command line and the tour have tests of their own; their modules need the extra to be imported.
 MODULES = [
     "softfloor",
     *(
         module.name
         for module in pkgutil.walk_packages(sf.__path__, "softfloor.")
-        if not module.name.startswith(
-            ("softfloor._", "softfloor.cli", "softfloor.tour", "softfloor.plot", "softfloor.jax")
-        )
+        if not module.name.startswith(("softfloor._", "softfloor.cli", "softfloor.tour", "softfloor.plot"))
     ),
 ]
 
 
 #: Where modules that need a framework begin, and the framework.
-FRAMEWORKS = {"softfloor.torch": "torch"}
+FRAMEWORKS = {"softfloor.torch": "torch", "softfloor.jax": "jax"}
 
 
 def run(tests):

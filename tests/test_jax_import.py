@@ -1,13 +1,14 @@
 """softfloor.jax is imported when asked for, and says what it needs."""
 
 import doctest
-import importlib
 import inspect
-import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
 from processes import output_of, run_python
+from softfloor import catalogue
 
 
 def test_softfloor_imports_no_jax():
@@ -22,15 +23,26 @@ def test_without_jax_it_says_how_to_install_it():
     assert "ImportError: softfloor.jax needs jax, which is not installed: pip install 'softfloor[jax]'" in done.stderr
 
 
-def test_examples_of_docstrings():
+def test_examples_of_generated_docstrings():
     sj = pytest.importorskip("softfloor.jax", reason="softfloor.jax needs the extra jax")
-    modules = [sj, *(importlib.import_module(m.name) for m in pkgutil.iter_modules(sj.__path__, "softfloor.jax."))]
-    tests = [test for module in modules for test in doctest.DocTestFinder(exclude_empty=True).find(module)]
-    for name in sj.functions():
-        text = inspect.getdoc(sj.get(name))
-        tests.append(doctest.DocTestParser().get_doctest(text, {}, name, None, 0))
-        assert tests[-1].examples, name
-    runner, report = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE), []
-    for test in tests:
+    runner, report = doctest.DocTestRunner(), []
+    for name in catalogue.ACTIVATIONS:
+        test = doctest.DocTestParser().get_doctest(inspect.getdoc(sj.get(name)), {}, name, None, 0)
+        assert test.examples, name
         runner.run(test, out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+def test_examples_of_the_page():
+    """Those that need other packages are headed so, and are parsed only."""
+    pytest.importorskip("jax", reason="softfloor.jax needs the extra jax")
+    page, names = (Path(__file__).parents[1] / "docs" / "jax.md").read_text(), {}
+    blocks = re.findall(r"([^\n]*)\n\n```python\n(.*?)```", page, re.DOTALL)
+    run = [block for heading, block in blocks if "(needs `" not in heading]
+    assert len(blocks) - len(run) == 2
+    for heading, block in blocks:
+        code = compile(block, heading or "docs/jax.md", "exec")
+        if block in run:
+            exec(code, names)
+    assert names["p"][1].tolist() == [0, 0, 0]
+    assert names["loss"] > 0

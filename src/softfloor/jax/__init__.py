@@ -16,8 +16,33 @@ except ModuleNotFoundError as error:
 
 from .activations import FUNCTIONS as _ACTIVATIONS
 from .activations import Activation
+from .binary_losses import sigmoid_cross_entropy
+from .gumbel import gumbel_softmax
+from .linear_losses import linear_cross_entropy
+from .losses import nll, softmax_cross_entropy
+from .rows import log_softmax, logsumexp, softmax, softmin
+from .sparse import entmax15, hardmax, sparsemax
 
-_FUNCTIONS: dict[str, Any] = {**_ACTIVATIONS}
+_FUNCTIONS: dict[str, Any] = {
+    **_ACTIVATIONS,
+    **{
+        function.__name__: function
+        for function in (
+            softmax,
+            log_softmax,
+            logsumexp,
+            softmin,
+            sparsemax,
+            entmax15,
+            hardmax,
+            gumbel_softmax,
+            softmax_cross_entropy,
+            sigmoid_cross_entropy,
+            nll,
+            linear_cross_entropy,
+        )
+    },
+}
 globals().update(_FUNCTIONS)
 
 __all__ = ["Activation", "functions", "get", *_FUNCTIONS]
