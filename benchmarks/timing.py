@@ -15,6 +15,8 @@ from .statement import Statement
 SAMPLE = 200e-6
 #: A contender this many times slower than the fastest, whose samples are long, is measured once and not again.
 FAR, LONG = 3.0, 5e-3
+#: A statement that takes longer than this the first time is not run again to find out how long it takes.
+AGAIN = 0.2
 #: A statement that takes longer than this needs no run to warm up before each sample.
 WARM = 5e-3
 
@@ -73,8 +75,10 @@ def measure(contenders: Mapping[str, Sequence[Statement]], effort: Effort, settl
 
 
 def _calibrated(statement: Statement) -> _Contender:
-    """How often to repeat a statement."""
+    """How often to repeat a statement. The first run may pay for memory that all others reuse."""
     seconds = statement.seconds(1)
+    if seconds < AGAIN:
+        seconds = min(seconds, statement.seconds(1))
     number = 1
     while number * seconds < SAMPLE:
         number = max(number + 1, math.ceil(1.2 * SAMPLE / max(seconds, 1e-8)))

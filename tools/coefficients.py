@@ -283,6 +283,7 @@ def single():
     lines = [
         f"// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients in float32: error of e^r {error}",
         float_array("exp_single", q),
+        float_pair("ln2_single", mpmath.log(2)),
     ]
 
     # 1/R(t) = 1 + alpha t - t k(t) with alpha its slope at infinity: k is positive and falls like 1/t, so that it has a

@@ -42,7 +42,7 @@ concept HasSingle = requires { Op::single_limit; };
 template <class Op> SOFTFLOOR_INLINE bool single_covers(float x) { return __builtin_fabsf(x) <= Op::single_limit; }
 // Both conditions as one comparison: the vectoriser does not take them apart.
 template <class Op> SOFTFLOOR_INLINE bool single_covers(float x, float parameter) {
-    return __builtin_fabsf(parameter == float(Op::single_parameter) ? x : 2 * Op::single_limit) <= Op::single_limit;
+    return __builtin_fabsf(parameter == float(Op::single_parameter) ? x : __builtin_inff()) <= Op::single_limit;
 }
 
 // The other factor of a product leaves room for the error terms; NaN and inf do not.
@@ -61,56 +61,66 @@ template <class T> struct Outputs {
 
 template <class Op, int parameters> struct Value {
     static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
     static constexpr bool has_single = HasSingle<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).value), {}};
     }
     SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float x, auto...) { return {rounded(Op::single(x).value), {}}; }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        return {rounded<T>(Op::single(x).value), {}};
+    }
 };
 template <class Op, int parameters> struct Derivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
     static constexpr bool has_single = HasSingle<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).slope), {}};
     }
     SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float x, auto...) { return {rounded(Op::single(x).slope), {}}; }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        return {rounded<T>(Op::single(x).slope), {}};
+    }
 };
 template <class Op, int parameters> struct ValueAndDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 2;
+    static constexpr bool has_parameters = parameters > 0;
     static constexpr bool has_single = HasSingle<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         auto jet = evaluate<Op>(x, p...);
         return {rounded<T>(jet.value), rounded<T>(jet.slope)};
     }
     SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float x, auto...) {
-        SingleJet jet = Op::single(x);
-        return {rounded(jet.value), rounded(jet.slope)};
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        auto jet = Op::single(x);
+        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
     }
 };
 template <class Op, int parameters> struct Vjp {
     static constexpr int inputs = 2 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
     static constexpr bool has_single = HasSingle<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, T cotangent, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
     }
     SOFTFLOOR_INLINE static bool covers(float x, float cotangent, auto... p) {
-        return single_covers<Op>(factor_is_moderate(cotangent) ? x : 2 * Op::single_limit, p...);
+        return single_covers<Op>(factor_is_moderate(cotangent) ? x : __builtin_inff(), p...);
     }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float x, float cotangent, auto...) {
-        return {rounded_product(Op::single(x).slope, cotangent), {}};
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, float cotangent, auto...) {
+        return {rounded_product<T>(Op::single(x).slope, cotangent), {}};
     }
 };
 template <class Op, int parameters> struct ParameterDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).parameter_slope), {}};
     }
 };
 template <class Op, int parameters> struct Gated {
     static constexpr int inputs = 2 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, auto... p) {
         return {rounded<T>(evaluate<Op>(gate, p...).value * factor<Op>(up)), {}};
     }
@@ -118,14 +128,15 @@ template <class Op, int parameters> struct Gated {
     SOFTFLOOR_INLINE static bool covers(float gate, float up, auto... p) {
         // The low part of a tiny value is lost, which an up beyond 1 would show.
         float largest_up = factor_is_not_tiny(gate) ? 0x1p100f : 1.0f;
-        return single_covers<Op>(__builtin_fabsf(up) <= largest_up ? gate : 2 * Op::single_limit, p...);
+        return single_covers<Op>(__builtin_fabsf(up) <= largest_up ? gate : __builtin_inff(), p...);
     }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float gate, float up, auto...) {
-        return {rounded_product(Op::single(gate).value, up), {}};
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, auto...) {
+        return {rounded_product<T>(as_pair(Op::single(gate).value), up), {}};
     }
 };
 template <class Op, int parameters> struct GatedVjp {
     static constexpr int inputs = 3 + parameters, outputs = 2;
+    static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, T cotangent, auto... p) {
         auto jet = evaluate<Op>(gate, p...);
         auto c = factor<Op>(cotangent);
@@ -136,12 +147,12 @@ template <class Op, int parameters> struct GatedVjp {
         float size = __builtin_fabsf(up), other_size = __builtin_fabsf(cotangent);
         float largest_factor = factor_is_not_tiny(gate) ? 0x1p60f : 1.0f;
         bool moderate = (size > other_size ? size : other_size) <= largest_factor;
-        float unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : 2 * Op::single_limit;
-        return single_covers<Op>(moderate ? unless_product_is_tiny : 2 * Op::single_limit, p...);
+        float unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : __builtin_inff();
+        return single_covers<Op>(moderate ? unless_product_is_tiny : __builtin_inff(), p...);
     }
-    SOFTFLOOR_INLINE static Outputs<float> at_covered(float gate, float up, float cotangent, auto...) {
-        SingleJet jet = Op::single(gate);
-        return {rounded_product(times(jet.slope, up), cotangent), rounded_product(jet.value, cotangent)};
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, float cotangent, auto...) {
+        auto jet = Op::single(gate);
+        return {rounded_product<T>(times(jet.slope, up), cotangent), rounded_product<T>(as_pair(jet.value), cotangent)};
     }
 };
 
@@ -175,33 +186,99 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
     });
 }
 
-// float32 arithmetic where it covers all of a block, which is the rule; elsewhere its results are taken one by one, so
-// that the bits of a result depend on its own input alone.
-template <class Variant> SOFTFLOOR_INLINE void run_single(const void* const* in, void* const* out, size_t n) {
-    constexpr size_t block = 512;
-    for (size_t begin = 0; begin < n; begin += block) {
-        size_t end = n - begin < block ? n : begin + block;
-        uint32_t covered = 0;
-        each_input<Variant, float>(in, begin, end, [&](size_t, auto... v) __attribute__((always_inline)) {
-            covered += Variant::covers(v...);
+constexpr size_t single_block = 512;
+constexpr int maximum_inputs = 4;
+
+template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
+    // bfloat16 reaches down as far as float32 does: what decides how a tiny number is rounded would be lost there.
+    if constexpr (__is_same(T, Bfloat16))
+        return Variant::covers(factor_is_not_tiny(widen(x)) ? widen(x) : __builtin_inff(), widen(others)...);
+    else return Variant::covers(widen(x), widen(others)...);
+}
+
+template <class Variant, class T>
+[[gnu::noinline]] size_t count_covered(const void* const* in, size_t begin, size_t end) {
+    uint32_t covered = 0;
+    each_input<Variant, T>(in, begin, end, [&](size_t, auto... v) __attribute__((always_inline)) {
+        covered += is_covered<Variant>(v...);
+    });
+    return covered;
+}
+template <class Variant, class T>
+[[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
+    uint32_t covered = 0;
+    loop<Variant, T>(in, out, begin, end, [&](auto... v) __attribute__((always_inline)) {
+        covered += is_covered<Variant>(v...);
+        return Variant::template at_covered<T>(widen(v)...);
+    });
+    return covered;
+}
+
+// Elements that float32 arithmetic does not cover, which are rare: taken together, computed by the wider text, put
+// back.
+template <class Variant, class T> struct Uncovered {
+    static constexpr size_t strip = 16;
+    T in[Variant::inputs][single_block + strip], out[2][single_block + strip];
+    uint16_t place[single_block];
+    size_t count = 0;
+
+    void compute(const void* const* from, size_t begin, size_t end) {
+        uint8_t covered[single_block];
+        __builtin_memset(covered, 1, sizeof covered);
+        each_input<Variant, T>(from, begin, end, [&](size_t i, auto... v) __attribute__((always_inline)) {
+            covered[i - begin] = is_covered<Variant>(v...);
         });
-        if (covered == end - begin)
-            loop<Variant, float>(in, out, begin, end,
-                                 [](auto... v) __attribute__((always_inline)) { return Variant::at_covered(v...); });
-        else if (covered == 0)
-            loop<Variant, float>(in, out, begin, end,
-                                 [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
-        else
-            loop<Variant, float>(in, out, begin, end, [](auto... v) __attribute__((always_inline)) {
-                Outputs<float> anywhere = Variant::at(v...), inside = Variant::at_covered(v...);
-                bool covers = Variant::covers(v...);
-                return Outputs<float>{covers ? inside.first : anywhere.first, covers ? inside.second : anywhere.second};
-            });
+        for (size_t first = 0; first < end - begin; first += 8) {  // little-endian, as all that softfloor is built for
+            uint64_t eight;
+            __builtin_memcpy(&eight, covered + first, 8);
+            for (eight ^= 0x0101010101010101u; eight; eight &= eight - 1) {
+                size_t i = first + size_t(__builtin_ctzll(eight)) / 8;
+                for (int k = 0; k < Variant::inputs; ++k) in[k][count] = static_cast<const T*>(from[k])[begin + i];
+                place[count++] = uint16_t(i);
+            }
+        }
+        const void* inputs[maximum_inputs];
+        for (int k = 0; k < Variant::inputs; ++k) {
+            for (size_t i = 0; i < strip; ++i) in[k][count + i] = in[k][0];  // whole vectors, no remainder
+            inputs[k] = in[k];
+        }
+        void* const outputs[] = {out[0], out[1]};
+        loop<Variant, T>(inputs, outputs, 0, (count + strip - 1) / strip * strip,
+                         [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+    }
+    void put_back(void* const* to, size_t begin) const {
+        for (int k = 0; k < Variant::outputs; ++k)
+            for (size_t i = 0; i < count; ++i) static_cast<T*>(to[k])[begin + place[i]] = out[k][i];
+    }
+};
+
+// float32 arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own input
+// alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide for
+// whole blocks, it is counted before.
+template <class Variant, class T> void run_single(const void* const* in, void* const* out, size_t n) {
+    bool count_first = Variant::has_parameters;
+    for (int k = 0; k < Variant::inputs; ++k)
+        for (int j = 0; j < Variant::outputs; ++j) count_first |= in[k] == out[j];
+    for (size_t begin = 0; begin < n; begin += single_block) {
+        size_t end = n - begin < single_block ? n : begin + single_block;
+        size_t covered =
+            count_first ? count_covered<Variant, T>(in, begin, end) : compute_covered<Variant, T>(in, out, begin, end);
+        if (covered == end - begin) {
+            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+        } else if (covered == 0) {
+            loop<Variant, T>(in, out, begin, end,
+                             [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+        } else {
+            Uncovered<Variant, T> others;
+            others.compute(in, begin, end);
+            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+            others.put_back(out, begin);
+        }
     }
 }
 
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
-    if constexpr (__is_same(T, float) && requires { requires Variant::has_single; }) run_single<Variant>(in, out, n);
+    if constexpr (sizeof(T) < 8 && requires { requires Variant::has_single; }) run_single<Variant, T>(in, out, n);
     else loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
 }
 
@@ -211,10 +288,8 @@ template <class Op, double parameter> struct AtDefault {
 };
 template <class Op, double parameter>
     requires(Op::single_parameter == parameter)
-struct AtDefault<Op, parameter> {
+struct AtDefault<Op, parameter> : Op {  // with its float32 arithmetic, which is for that parameter
     template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
-    static constexpr float single_limit = Op::single_limit;
-    SOFTFLOOR_INLINE static auto single(float x) { return Op::single(x); }
 };
 // Bit by bit: comparing numbers would raise a floating-point flag for a signalling NaN.
 template <class T, double parameter> bool is_default(const void* value) {

@@ -145,6 +145,7 @@ constexpr float exp_single[] = {
     0x1.1110e00000000p-7f,
     0x1.6d43b00000000p-10f,
     0x1.a1256c0000000p-13f};
+constexpr FloatPair ln2_single = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
 // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + slope t + t numerator/denominator on [0, 13.2],
 // coefficients in float32: relative error 2^-30.1
 constexpr float tail_single_slope = 0x1.1000000000000p+0f;

@@ -38,8 +38,8 @@ struct RowExponential {
         float start = fma(k, ln2_grid, middle);
         float r = plain ? x - start : fma(x, scale_rest, fma(x, scale, -start));
         r = fma(-k, ln2_rest, r);
-        float q = fma(fma(fma(fma(exp_float[4], r, exp_float[3]), r, exp_float[2]), r, exp_float[1]), r, exp_float[0]);
-        float p = fma(r * r, q, r), power = bits_to_float(float_to_bits(shifted) << 23);
+        float square = r * r, q = polynomial(exp_float, r, square);
+        float p = fma(square, q, r), power = bits_to_float(float_to_bits(shifted) << 23);
         return fma(p, power, power);
     }
 };

@@ -40,6 +40,13 @@ SOFTFLOOR_INLINE float round_to_odd(double x) {
     return bits_to_float(back == x ? bits : bits | 1u);
 }
 
+SOFTFLOOR_INLINE float round_to_odd(FloatPair x) {
+    float sum = x.high + x.low, error = x.low - (sum - x.high);
+    uint32_t bits = float_to_bits(sum), inexact = error != 0 ? 1u : 0u;
+    bits -= inexact & ((float_to_bits(error) ^ bits) >> 31);  // the sum is beyond: one step back
+    return bits_to_float(bits | inexact);
+}
+
 template <class T> T narrow(float x);
 template <> SOFTFLOOR_INLINE float narrow<float>(float x) { return x; }
 template <> SOFTFLOOR_INLINE Bfloat16 narrow<Bfloat16>(float x) {

@@ -221,5 +221,24 @@ template <class N> struct ParametricJet {
     Scaled<N> value, slope, parameter_slope;
 };
 
+// ---------------------------------------------- polynomials of floats
+template <int count> SOFTFLOOR_INLINE float polynomial(const float* c, float x) {
+    if constexpr (count == 1) return c[0];
+    else return __builtin_fmaf(polynomial<count - 1>(c + 1, x), x, c[0]);
+}
+template <int count> SOFTFLOOR_INLINE float polynomial(const float (&c)[count], float x) {
+    return polynomial<count>(&c[0], x);
+}
+
+// The same in pairs of terms: half as many steps that wait for each other, and no operation more where x^2 is at hand.
+template <int count> SOFTFLOOR_INLINE float polynomial(const float* c, float x, float square) {
+    if constexpr (count == 1) return c[0];
+    else if constexpr (count == 2) return __builtin_fmaf(c[1], x, c[0]);
+    else return __builtin_fmaf(polynomial<count - 2>(c + 2, x, square), square, __builtin_fmaf(c[1], x, c[0]));
+}
+template <int count> SOFTFLOOR_INLINE float polynomial(const float (&c)[count], float x, float square) {
+    return polynomial<count>(&c[0], x, square);
+}
+
 }  // namespace
 }  // namespace softfloor

@@ -50,28 +50,25 @@ SOFTFLOOR_INLINE FloatPair select(bool condition, FloatPair yes, FloatPair no) {
 }
 
 // Rounded once; the sign of a zero is that of the high part.
-SOFTFLOOR_INLINE float rounded(FloatPair a) { return __builtin_copysignf(a.high + a.low, a.high); }
+template <class T> SOFTFLOOR_INLINE T rounded(FloatPair a) {
+    if constexpr (sizeof(T) == 4) return __builtin_copysignf(a.high + a.low, a.high);
+    else return narrow<T>(__builtin_copysignf(round_to_odd(a), a.high));
+}
 // a x rounded once.
-SOFTFLOOR_INLINE float rounded_product(FloatPair a, float x) {
-    return __builtin_copysignf(__builtin_fmaf(a.high, x, a.low * x), a.high * x);
+template <class T> SOFTFLOOR_INLINE T rounded_product(FloatPair a, float x) {
+    if constexpr (sizeof(T) == 4) return __builtin_copysignf(__builtin_fmaf(a.high, x, a.low * x), a.high * x);
+    else return rounded<T>(times(a, x));
 }
 
 // What an operation returns in float32 arithmetic. A kernel that needs one of them leaves the other to the compiler.
-struct SingleJet {
-    FloatPair value, slope;
+template <class Value> struct SingleJet {
+    Value value;
+    FloatPair slope;
 };
-
-template <int count> SOFTFLOOR_INLINE float polynomial(const float* c, float x) {
-    if constexpr (count == 1) return c[0];
-    else return __builtin_fmaf(polynomial<count - 1>(c + 1, x), x, c[0]);
-}
-template <int count> SOFTFLOOR_INLINE float polynomial(const float (&c)[count], float x) {
-    return polynomial<count>(&c[0], x);
-}
 
 // e^y = factor (1 + first + rest), factor = 2^k, |first| <= ln(2)/2, rest = first^2 q(first) and what y - k ln 2 lost
 // by rounding. 1 + first + rest is left open: each user adds it to something else without a rounding in between. The
-// error, below 2^-27.5, is that of rest. |y| <= 87.
+// error, below 2^-27.5, is that of rest.
 struct FloatExponential {
     float factor, first, rest;
 };
@@ -86,25 +83,29 @@ struct MultipleOfLn2 {
         factor = bits_to_float(float_to_bits(shifted) << 23);
     }
 };
-SOFTFLOOR_INLINE FloatExponential exponential(const MultipleOfLn2& multiple, float first, float lost) {
-    return {multiple.factor, first, __builtin_fmaf(first * first, polynomial(coefficients::exp_single, first), lost)};
+template <int count> SOFTFLOOR_INLINE float rest_of_exponential(const float (&c)[count], float first, float lost) {
+    float square = first * first;
+    return __builtin_fmaf(square, polynomial(c, first, square), lost);
 }
 
-SOFTFLOOR_INLINE FloatExponential exponential(float y) {
+// |y| <= largest. Rounding first adds an error of 2^-26. What the constant ln 2 leaves out stays apart, times e^first
+// of which 1 is enough up to 24, and 1 + first up to 87.
+template <int largest = 24> SOFTFLOOR_INLINE FloatExponential exponential(float y) {
     MultipleOfLn2 multiple(y);
-    float k = multiple.k, high = __builtin_fmaf(-k, coefficients::ln2_grid, y);  // exact: 7 + 15 bits
-    float first = __builtin_fmaf(-k, coefficients::ln2_rest, high);
-    return exponential(multiple, first, __builtin_fmaf(-k, coefficients::ln2_rest, high - first));
+    float first = __builtin_fmaf(-multiple.k, coefficients::ln2_single.high, y);
+    float lost = -multiple.k * coefficients::ln2_single.low;
+    if constexpr (largest <= 24)
+        return {multiple.factor, first, rest_of_exponential(coefficients::exp_float, first, lost)};
+    lost = __builtin_fmaf(lost, first, lost);
+    return {multiple.factor, first, rest_of_exponential(coefficients::exp_single, first, lost)};
 }
 
-// The same for y.high + y.low, |y.low| <= 2^-16.
+// y.high + y.low, |y.high| <= 87, |y.low| <= 2^-16.
 SOFTFLOOR_INLINE FloatExponential exponential(FloatPair y) {
     MultipleOfLn2 multiple(y.high);
-    float k = multiple.k, high = __builtin_fmaf(-k, coefficients::ln2_grid, y.high);
-    float rounded = __builtin_fmaf(-k, coefficients::ln2_rest, high);
-    float lost = __builtin_fmaf(-k, coefficients::ln2_rest, high - rounded) + y.low;
-    float first = rounded + lost;
-    return exponential(multiple, first, lost - (first - rounded));
+    float rounded = __builtin_fmaf(-multiple.k, coefficients::ln2_single.high, y.high);
+    float lost = __builtin_fmaf(-multiple.k, coefficients::ln2_single.low, y.low), first = rounded + lost;
+    return {multiple.factor, first, rest_of_exponential(coefficients::exp_single, first, lost - (first - rounded))};
 }
 
 // x e.
@@ -134,24 +135,52 @@ SOFTFLOOR_INLINE FloatPair minus_one(FloatExponential e) {
     return {high, __builtin_fmaf(e.factor, e.rest, __builtin_fmaf(e.factor, e.first, whole - high)) + lost};
 }
 
-// A quotient by one division: quotient + residual * reciprocal, with about 45 bits.
+// A quotient by one division: quotient - excess * reciprocal, with about 45 bits. The excess, quotient * d - x, is +0
+// where x is a zero, so that the result keeps the sign of x.
 struct FloatQuotient {
-    float quotient, residual, reciprocal;
-    SOFTFLOOR_INLINE FloatPair pair() const { return {quotient, residual * reciprocal}; }
+    float quotient, excess, reciprocal;
+    SOFTFLOOR_INLINE FloatPair pair() const { return {quotient, -(excess * reciprocal)}; }
 };
-SOFTFLOOR_INLINE FloatQuotient divide(float x, FloatPair d) {
-    float reciprocal = 1.0f / (d.high + d.low), quotient = x * reciprocal;
-    return {quotient, __builtin_fmaf(-quotient, d.low, __builtin_fmaf(-quotient, d.high, x)), reciprocal};
+SOFTFLOOR_INLINE FloatQuotient divide(float x, FloatPair d, float reciprocal) {
+    float quotient = x * reciprocal;
+    return {quotient, __builtin_fmaf(quotient, d.low, __builtin_fmaf(quotient, d.high, -x)), reciprocal};
 }
+SOFTFLOOR_INLINE FloatQuotient divide(float x, FloatPair d) { return divide(x, d, 1.0f / (d.high + d.low)); }
 SOFTFLOOR_INLINE FloatQuotient divide(FloatPair x, FloatPair d) {
     float reciprocal = 1.0f / (d.high + d.low), quotient = (x.high + x.low) * reciprocal;
-    return {quotient, __builtin_fmaf(-quotient, d.high, x.high) + __builtin_fmaf(-quotient, d.low, x.low), reciprocal};
+    return {quotient, __builtin_fmaf(quotient, d.high, -x.high) + __builtin_fmaf(quotient, d.low, -x.low), reciprocal};
+}
+// 1 - q for 0 <= q <= 1. The first difference loses nothing that the second does not find.
+SOFTFLOOR_INLINE FloatPair one_minus(FloatQuotient q) {
+    float high = 1.0f - q.quotient;
+    return {high, ((1.0f - high) - q.quotient) + q.excess * q.reciprocal};
+}
+template <class T> SOFTFLOOR_INLINE T rounded(FloatQuotient q) {
+    // Not with -excess: GCC makes another fma of that, and loses the sign of a zero.
+    if constexpr (sizeof(T) == 4) return __builtin_fmaf(q.excess, -q.reciprocal, q.quotient);
+    else return rounded<T>(q.pair());
+}
+SOFTFLOOR_INLINE FloatPair as_pair(FloatPair a) { return a; }
+SOFTFLOOR_INLINE FloatPair as_pair(FloatQuotient q) { return q.pair(); }
+
+// The size of an odd function, and a number with its sign.
+struct SignedQuotient {
+    FloatQuotient size;
+    float sign;
+};
+SOFTFLOOR_INLINE FloatPair as_pair(SignedQuotient q) {
+    FloatPair size = q.size.pair();
+    return {__builtin_copysignf(size.high, q.sign), size.low * __builtin_copysignf(1.0f, q.sign)};
+}
+template <class T> SOFTFLOOR_INLINE T rounded(SignedQuotient q) {
+    if constexpr (sizeof(T) == 4) return __builtin_copysignf(rounded<T>(q.size), q.sign);
+    else return rounded<T>(as_pair(q));
 }
 
 // e^y q with the q of divide(1.0f, ...); normalised, because slopes go on to subtract it from something near it.
 SOFTFLOOR_INLINE FloatPair times(FloatExponential e, FloatQuotient q) {
     FloatPair product = times(e, q.quotient);
-    float low = __builtin_fmaf(product.high, q.residual, product.low), high = product.high + low;
+    float low = __builtin_fmaf(-product.high, q.excess, product.low), high = product.high + low;
     return {high, low - (high - product.high)};
 }
 

@@ -36,7 +36,7 @@ struct Gelu {
     //   D(t) = 1 + a t + t N(t)/M(t),  a = 17/16, where the last term is at most 0.1 D, so that its rounding errors
     //   count for little.
     static constexpr float single_limit = 11.0f;
-    SOFTFLOOR_INLINE static SingleJet single(float x) {
+    SOFTFLOOR_INLINE static auto single(float x) {
         float t = __builtin_fabsf(x), half = 0.5f * t, exponent = -half * t;
         FloatExponential g = exponential(FloatPair{exponent, __builtin_fmaf(-half, t, -exponent)});
         float correction =
@@ -48,7 +48,8 @@ struct Gelu {
         FloatPair linear_slope = times(coefficients::inverse_sqrt_two_pi_single, t);
         FloatPair slope_tail = times(g, divide(0.5f, d).pair() - linear_slope);
         FloatPair slope = select(x < 0, slope_tail, subtract_from(1.0f, slope_tail));
-        return {subtract_from(x < 0 ? 0.0f : x, tail.pair()), around(coefficients::gelu_zero_single, x, slope)};
+        return SingleJet{subtract_from(x < 0 ? 0.0f : x, tail.pair()),
+                         around(coefficients::gelu_zero_single, x, slope)};
     }
 };
 
@@ -78,15 +79,15 @@ struct GeluTanh {
 
     // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs.
     static constexpr float single_limit = 9.0f;
-    SOFTFLOOR_INLINE static SingleJet single(float x) {
+    SOFTFLOOR_INLINE static auto single(float x) {
         float square = x * x;
         FloatPair cubic = coefficients::gelu_tanh_single_cubic * FloatPair{square, __builtin_fmaf(x, x, -square)};
         FloatPair v = times(coefficients::gelu_tanh_single_linear + cubic, x);
         FloatExponential e = exponential(-v);
         FloatPair d = one_plus(e);
         FloatQuotient s = divide(1.0f, d);
-        FloatPair w = v + times(cubic, x + x), slope = s.pair() * plus_one(times(e, s) * w);
-        return {divide(x, d).pair(), around(coefficients::gelu_tanh_zero_single, x, slope)};
+        FloatPair w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
+        return SingleJet{divide(x, d), around(coefficients::gelu_tanh_zero_single, x, slope)};
     }
 };
 

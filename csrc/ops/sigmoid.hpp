@@ -18,10 +18,10 @@ struct Sigmoid {
 
     // 1/(1 + e^-x); the slope from |x|, so that it is even to the bit.
     static constexpr float single_limit = 16.0f;
-    SOFTFLOOR_INLINE static SingleJet single(float x) {
+    SOFTFLOOR_INLINE static auto single(float x) {
         FloatExponential e = exponential(-__builtin_fabsf(x));
         FloatQuotient r = divide(1.0f, one_plus_moderate(e));
-        return {divide(1.0f, one_plus_moderate(exponential(-x))).pair(), times(e, r) * r.pair()};
+        return SingleJet{divide(1.0f, one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
     }
 };
 
@@ -33,18 +33,18 @@ struct Tanh {
         return {{with_sign(-e.minus_one * r, x)}, {times_power_of_two(e.mantissa * square(r), 4.0), e.power}};
     }
 
-    // The same texts in floats.
+    // n/(2 - n) with n = 1 - e. The excess of a quotient q is q (2 - n) - n = (2 q - n) - q n, and the first difference
+    // is exact, because n/(2 q) = 1/(1 + q) lies in [1/2, 1].
     static constexpr float single_limit = 40.0f;
-    SOFTFLOOR_INLINE static SingleJet single(float x) {
-        FloatExponential e = exponential(-2.0f * __builtin_fabsf(x));
-        FloatPair minus = minus_one(e);
-        float sum = 2.0f + minus.high;
-        FloatPair plus = {sum, (minus.high - (sum - 2.0f)) + minus.low};
-        FloatQuotient r = divide(1.0f, plus), t = divide(FloatPair{-minus.high, -minus.low}, plus);
+    SOFTFLOOR_INLINE static auto single(float x) {
+        FloatExponential e = exponential<80>(-2.0f * __builtin_fabsf(x));
+        FloatPair n = -minus_one(e);
+        float reciprocal = 1.0f / ((2.0f - n.high) - n.low), q = (n.high + n.low) * reciprocal;
+        float excess = __builtin_fmaf(-q, n.high, (q + q) - n.high);
+        excess = __builtin_fmaf(-n.low, 1.0f + q, excess);
+        FloatQuotient r = divide(1.0f, subtract_from(2.0f, n), reciprocal);
         FloatPair slope = times(e, r) * r.pair();
-        float sign = __builtin_copysignf(1.0f, x);
-        return {{__builtin_copysignf(t.quotient, x), sign * t.residual * t.reciprocal},
-                {4.0f * slope.high, 4.0f * slope.low}};
+        return SingleJet{SignedQuotient{{q, excess, reciprocal}, x}, FloatPair{4.0f * slope.high, 4.0f * slope.low}};
     }
 };
 
@@ -90,12 +90,12 @@ struct Silu {
     // For beta = 1: x s, s = 1/(1 + e^-x), and s (1 + x u) with u = 1 - s = e^-x s.
     static constexpr float single_limit = 16.0f;
     static constexpr double single_parameter = 1.0;
-    SOFTFLOOR_INLINE static SingleJet single(float x) {
+    SOFTFLOOR_INLINE static auto single(float x) {
         FloatExponential e = exponential(-x);
         FloatPair d = one_plus_moderate(e);
         FloatQuotient s = divide(1.0f, d);
-        FloatPair slope = s.pair() * plus_one(times(times(e, s), x));
-        return {divide(x, d).pair(), around(coefficients::silu_zero_single, x, slope)};
+        FloatPair slope = s.pair() * plus_one(times(one_minus(s), x));
+        return SingleJet{divide(x, d), around(coefficients::silu_zero_single, x, slope)};
     }
 };
 
