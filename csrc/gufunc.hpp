@@ -81,10 +81,11 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     if (tile > end - begin) tile = end - begin;
     // Copied rows start an odd number of cache lines apart: at a power of two they would share few cache sets.
     size_t pitch = ((n * widest + 63) / 64 | 1) * 64;
-    std::unique_ptr<double[]> memory(new (std::nothrow) double[n + 1 + copies * tile * (pitch / 8)]);
+    size_t scratch = row_scratch(n) / 8 + 1;
+    std::unique_ptr<double[]> memory(new (std::nothrow) double[scratch + copies * tile * (pitch / 8)]);
     if (!memory) return false;
     char* own[maximum_row_operands] = {};
-    char* next = reinterpret_cast<char*>(memory.get() + n + 1);
+    char* next = reinterpret_cast<char*>(memory.get() + scratch);
     for (int k = 0; k < count; ++k)
         if (copied[k]) {
             own[k] = next;
@@ -98,16 +99,9 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
         size_t rows = end - first < tile ? end - first : tile;
         for (int k = 0; k < loop.inputs; ++k)
             if (copied[k]) copy_tile(loop.sizes[k], copy(k), original(k, first), rows, n);
-        for (size_t row = 0; row < rows; ++row) {
-            const void* in[maximum_row_operands];
-            void* out[maximum_row_operands];
-            for (int k = 0; k < count; ++k) {
-                char* place = own[k] ? own[k] + row * pitch : args[k] + ptrdiff_t(first + row) * steps[k];
-                if (k < loop.inputs) in[k] = place;
-                else out[k - loop.inputs] = place;
-            }
-            kernel(in, out, n, memory.get());
-        }
+        Tile operands[maximum_row_operands];
+        for (int k = 0; k < count; ++k) operands[k] = copied[k] ? copy(k) : original(k, first);
+        kernel(operands, n, rows, memory.get());
         for (int k = loop.inputs; k < count; ++k)
             if (copied[k]) copy_tile(loop.sizes[k], original(k, first), copy(k), rows, n);
     }

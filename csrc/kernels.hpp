@@ -19,12 +19,7 @@ struct ElementwiseEntry {
     IsDefault is_default[dtype_count];
 };
 
-// Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).
-// scratch has room for n float64.
-using RowKernel = void (*)(const void* const* in, void* const* out, size_t n, void* scratch);
-// Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
-// entries have adjacent rows. A kernel takes `count` rows, a multiple of column_width, and returns false, with no
-// output touched, where one of them asks for its row kernel. scratch has room for column_scratch(n, count) bytes.
+// Memory by row and entry.
 struct Strided {
     char* memory;
     ptrdiff_t row_step, entry_step;
@@ -32,6 +27,16 @@ struct Strided {
         return memory + ptrdiff_t(row) * row_step + ptrdiff_t(entry) * entry_step;
     }
 };
+
+// Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).
+// A kernel takes `count` rows whose entries are contiguous. scratch has room for row_scratch(n) bytes: a row of
+// float64, or the rows of float32 that a kernel works on side by side.
+constexpr size_t most_batched = 16, longest_batched = 1024;
+constexpr size_t row_scratch(size_t n) { return n <= longest_batched ? n * most_batched * 4 : n * 8; }
+using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void* scratch);
+// Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
+// entries have adjacent rows. A kernel takes `count` rows, a multiple of column_width, and returns false, with no
+// output touched, where one of them asks for its row kernel. scratch has room for column_scratch(n, count) bytes.
 constexpr size_t column_width = 16, most_columns = 128;
 constexpr size_t column_scratch(size_t n, size_t count) { return (n + 1) * count * sizeof(float); }
 using ColumnKernel = bool (*)(const Strided* operands, size_t n, size_t count, float* scratch);

@@ -331,12 +331,43 @@ template <class Op, class T> constexpr ColumnKernel columns() {
     if constexpr (sizeof(T) < 8 && requires { &Op::template columns<T>; }) return Op::template columns<T>;
     else return nullptr;
 }
-#define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES)                            \
-    {#NAME,                                                                  \
-     VARIANT,                                                                \
-     SIGNATURE,                                                              \
-     TYPES,                                                                  \
-     {OP::run<Float16>, OP::run<Bfloat16>, OP::run<float>, OP::run<double>}, \
+constexpr int operands_of(const char* signature, bool outputs) {
+    int found[2] = {};
+    for (int after = 0; *signature; ++signature) {
+        after |= *signature == '>';
+        found[after] += *signature == '(';
+    }
+    return found[outputs];
+}
+// An operation's kernel: several rows side by side where it can, otherwise one after another.
+template <class Op, class T, int inputs, int outputs>
+void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) {
+    if constexpr (requires { &Op::template batch<T>; }) {
+        size_t most = n <= longest_batched ? most_batched : 1;
+        for (size_t first = 0; first < count; first += most) {
+            Strided some[inputs + outputs];
+            for (int k = 0; k < inputs + outputs; ++k)
+                some[k] = {operands[k].at(first, 0), operands[k].row_step, operands[k].entry_step};
+            Op::template batch<T>(some, n, count - first < most ? count - first : most, scratch);
+        }
+    } else {
+        for (size_t row = 0; row < count; ++row) {
+            const void* in[inputs];
+            void* out[outputs];
+            for (int k = 0; k < inputs; ++k) in[k] = operands[k].at(row, 0);
+            for (int k = 0; k < outputs; ++k) out[k] = operands[inputs + k].at(row, 0);
+            Op::template run<T>(in, out, n, scratch);
+        }
+    }
+}
+#define ROW_KERNEL(OP, SIGNATURE, T) row_kernel<OP, T, operands_of(SIGNATURE, false), operands_of(SIGNATURE, true)>
+#define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES)                                                                \
+    {#NAME,                                                                                                      \
+     VARIANT,                                                                                                    \
+     SIGNATURE,                                                                                                  \
+     TYPES,                                                                                                      \
+     {ROW_KERNEL(OP, SIGNATURE, Float16), ROW_KERNEL(OP, SIGNATURE, Bfloat16), ROW_KERNEL(OP, SIGNATURE, float), \
+      ROW_KERNEL(OP, SIGNATURE, double)},                                                                        \
      {columns<OP, Float16>(), columns<OP, Bfloat16>(), columns<OP, float>(), columns<OP, double>()}},
 constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 

@@ -22,7 +22,7 @@ template <class T> struct FloatRow {
     const float* x = nullptr;
     size_t n = 0;
     float* room = nullptr;  // scratch for n float32, where half precisions keep their row
-    double inverse_temperature = 1.0;
+    double temperature = 1.0, inverse_temperature = 1.0;
     float maximum = 0.0f;
     size_t place = nowhere;  // of an entry that equals the maximum
     enum { plain, general, infinite } form = plain;
@@ -30,9 +30,10 @@ template <class T> struct FloatRow {
     // In units of 2^-64: the exact term of a maximum, the computed one, and the sum of all other terms.
     double exact_top = 0.0, top = 0.0, others = 0.0;
 
-    FloatRow(const T* row, size_t count, double temperature, void* scratch)
+    FloatRow(const T* row, size_t count, double its_temperature, void* scratch)
         : n(count),
           room(static_cast<float*>(scratch)),
+          temperature(its_temperature),
           inverse_temperature(temperature == 1.0 ? 1.0 : 1.0 / temperature) {
         if constexpr (sizeof(T) == 4) {
             x = row;

@@ -38,12 +38,13 @@ template <class T> SOFTFLOOR_INLINE typename WideRow<T>::N probability_loss(Wide
 }
 
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
-        row.find_place();
-        row.sum_others();
-        double logit = row.entry(size_t(*static_cast<const int64_t*>(in[1])));
-        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        Batch<T> batch(operands, nullptr, n, count, scratch);
+        batch.sum_others();
+        batch.each([&](auto& row, size_t k) {
+            double logit = row.entry(label_at(operands[1], k));
+            *batch.template at<T>(2, k) = Format<T>::store(class_loss(row, row.depth(logit)));
+        });
     }
     template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
         FloatColumns<T> all;
@@ -67,20 +68,23 @@ struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
 };
 
 struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, scale of the gradient
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        Row<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
-        size_t label = size_t(*static_cast<const int64_t*>(in[1]));
-        double scale = *static_cast<const double*>(in[2]);
-        double logit = row.entry(label);
-        T* gradient = static_cast<T*>(out[1]);
-        auto* terms = row.terms_in(gradient);
-        row.find_place();
-        row.sum_into(terms);
-        auto each = row.inverse_total() * typename Row<T>::N(scale);
-        row.write_scaled(terms, gradient, each);
-        // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
-        gradient[label] = Format<T>::store(row.empty() ? decltype(each)(0.0) : -(row.total_without(logit) * each));
-        *static_cast<T*>(out[0]) = Format<T>::store(class_loss(row, row.depth(logit)));
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        using N = typename Row<T>::N;
+        Batch<T> batch(operands, nullptr, n, count, scratch);
+        double logit[most_batched];  // read before the gradient may take the logits' place
+        batch.each([&](auto& row, size_t k) {
+            logit[k] = row.entry(label_at(operands[1], k));
+            row.find_place();
+        });
+        auto scale = [&](size_t k) { return N(*batch.template at<const double>(2, k)); };
+        batch.write_softmax(4, [&](auto&, size_t k) { return scale(k); });
+        batch.each([&](auto& row, size_t k) {
+            N each = row.inverse_total() * scale(k);
+            // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
+            batch.template at<T>(4, k)[label_at(operands[1], k)] =
+                Format<T>::store(row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each));
+            *batch.template at<T>(3, k) = Format<T>::store(class_loss(row, row.depth(logit[k])));
+        });
     }
     template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
         FloatColumns<T> all;

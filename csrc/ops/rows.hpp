@@ -1,5 +1,6 @@
-// softmax, log_softmax, logsumexp and their vjps on one contiguous row.
+// softmax, log_softmax, logsumexp and their vjps on contiguous rows.
 #pragma once
+#include "../kernels.hpp"
 #include "float_columns.hpp"
 #include "float_row.hpp"
 #include "wide_row.hpp"
@@ -15,17 +16,44 @@ template <> struct RowFor<double> {
 };
 template <class T> using Row = typename RowFor<T>::Type;
 
-// out = factor * softmax(x / T)
-template <class T, class N> SOFTFLOOR_INLINE void write_softmax(Row<T>& row, T* out, N factor) {
-    auto* terms = row.terms_in(out);
-    row.sum_into(terms);
-    row.write_scaled(terms, out, row.inverse_total() * factor);
-}
+// Rows on which each step is taken for all before the next: a processor that waits for the maximum or the sum of one
+// goes on with another. Rows of 64 entries take 0.63 ns per entry so, and 1.03 one after another.
+template <class T> struct Batch {
+    const Strided* operands;
+    size_t count;
+    Row<T> rows[most_batched];
+
+    Batch(const Strided* all, const Strided* temperature, size_t n, size_t how_many, void* scratch)
+        : operands(all), count(how_many) {
+        for (size_t k = 0; k < count; ++k)
+            rows[k] =
+                Row<T>(at<const T>(0, k), n, temperature ? *reinterpret_cast<double*>(temperature->at(k, 0)) : 1.0,
+                       static_cast<float*>(scratch) + k * n);
+    }
+    template <class Item> Item* at(int operand, size_t k) const {
+        return reinterpret_cast<Item*>(operands[operand].at(k, 0));
+    }
+    template <class Step> SOFTFLOOR_INLINE void each(Step step) {
+        for (size_t k = 0; k < count; ++k) step(rows[k], k);
+    }
+    // out = factor(row, k) * softmax(x / T)
+    template <class Factor> SOFTFLOOR_INLINE void write_softmax(int out, Factor factor) {
+        each([&](Row<T>& row, size_t k) { row.sum_into(row.terms_in(at<T>(out, k))); });
+        each([&](Row<T>& row, size_t k) {
+            T* result = at<T>(out, k);
+            row.write_scaled(row.terms_in(result), result, row.inverse_total() * factor(row, k));
+        });
+    }
+    void sum_others() {
+        each([](Row<T>& row, size_t) { row.find_place(); });
+        each([](Row<T>& row, size_t) { row.sum_others(); });
+    }
+};
 
 struct Softmax {  // (n),()->(n): logits, temperature
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]), scratch);
-        write_softmax(row, static_cast<T*>(out[0]), typename Row<T>::N(1.0));
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        Batch<T> batch(operands, &operands[1], n, count, scratch);
+        batch.write_softmax(2, [](auto&, size_t) { return typename Row<T>::N(1.0); });
     }
     template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
         FloatColumns<T> all;
@@ -36,11 +64,10 @@ struct Softmax {  // (n),()->(n): logits, temperature
 };
 
 struct LogSoftmax {  // (n),()->(n): logits, temperature
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]), scratch);
-        row.find_place();
-        row.sum_others();
-        row.write_log(static_cast<T*>(out[0]));
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        Batch<T> batch(operands, &operands[1], n, count, scratch);
+        batch.sum_others();
+        batch.each([&](auto& row, size_t k) { row.write_log(batch.template at<T>(2, k)); });
     }
     template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
         FloatColumns<T> all;
@@ -51,22 +78,24 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
 };
 
 struct Logsumexp {  // (n),()->(): logits, temperature
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        Batch<T> batch(operands, &operands[1], n, count, scratch);
+        batch.sum_others();
+        batch.each([&](auto& row, size_t k) { *batch.template at<T>(2, k) = Format<T>::store(total_of<T>(row)); });
+    }
+    template <class T> static typename Row<T>::N total_of(const Row<T>& row) {
         using N = typename Row<T>::N;
-        Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]), scratch);
-        row.find_place();
-        row.sum_others();
         bool bounded = __builtin_fabs(row.maximum) != infinity;
         N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total()
                           : N(row.maximum + 0.0 * head(row.others));  // NaN in the row stays NaN
         if constexpr (sizeof(T) < 8) {
             if (bounded && cancels(row, total)) {
-                WideRow<T> wide(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]));
+                WideRow<float> wide(row.x, row.n, row.temperature);
                 wide.sum_others();
                 total = wide.maximum * wide.inverse_temperature + wide.log_of_total();
             }
         }
-        *static_cast<T*>(out[0]) = Format<T>::store(total);
+        return total;
     }
     // m/T and L cancel: float32 terms leave about 2^-24 of S/(1 + S) as error in L, which must stay below the last
     // digit of the sum.
@@ -89,10 +118,11 @@ struct Logsumexp {  // (n),()->(): logits, temperature
 };
 
 struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        Row<T> row(static_cast<const T*>(in[0]), n, *static_cast<const double*>(in[1]), scratch);
-        auto cotangent = Format<T>::load(*static_cast<const T*>(in[2]));
-        write_softmax(row, static_cast<T*>(out[0]), row.inverse_temperature * cotangent);
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        Batch<T> batch(operands, &operands[1], n, count, scratch);
+        batch.write_softmax(3, [&](auto& row, size_t k) {
+            return row.inverse_temperature * Format<T>::load(*batch.template at<const T>(2, k));
+        });
     }
 };
 

@@ -12,12 +12,14 @@ SOFTFLOOR_INLINE float negated(float x) { return -x; }
 SOFTFLOOR_INLINE double negated(double x) { return -x; }
 
 struct Softmin {  // (n),()->(n): logits, temperature
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        const T* x = static_cast<const T*>(in[0]);
-        T* result = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) { result[i] = negated(x[i]); });
-        const void* const operands[] = {result, in[1]};
-        Softmax::run<T>(operands, out, n, scratch);
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        for (size_t k = 0; k < count; ++k) {
+            const T* x = reinterpret_cast<const T*>(operands[0].at(k, 0));
+            T* result = reinterpret_cast<T*>(operands[2].at(k, 0));
+            for_each(n, [&](size_t i) { result[i] = negated(x[i]); });
+        }
+        const Strided negative[] = {operands[2], operands[1], operands[2]};
+        Softmax::batch<T>(negative, n, count, scratch);
     }
 };
 

@@ -142,6 +142,7 @@ template <class T> struct WideRow {
     }
     static constexpr double stored_power = 512;
 
+    WideRow() = default;
     WideRow(const T* row, size_t count, double temperature, void* = nullptr)
         : x(row), n(count), inverse_temperature(temperature == 1.0 ? N(1.0) : reciprocal(N(temperature))) {
         maximum = maximum_of(n, [&](size_t i) { return plain(x[i]); });
