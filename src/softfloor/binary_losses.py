@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .layout import as_logits
-from .losses import Reduction, total_of
+from .losses import Reduction, check_reduction, total_of
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
@@ -125,8 +125,7 @@ class SigmoidCrossEntropy(RowFunction):
 
     def _prepare(self, z: Any, labels: Any, pos_weight: Any, weight: Any, reduction: str) -> tuple[Any, ...]:
         """Logits, labels and weights, all of one shape."""
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         logits = np.asanyarray(as_logits(self.name, "z", z))
         targets = np.asanyarray(as_logits(self.name, "labels", labels))
         if targets.shape != logits.shape:

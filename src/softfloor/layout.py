@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -85,16 +85,18 @@ class EmptyRows:
     """The rows of which nothing is left, and what is asked to become of them; looked for only if not the default."""
 
     def __init__(self, function: str, empty: Any, layout: Layout, logits: Any, absent: float = -np.inf) -> None:
-        if empty not in ("zeros", "nan", "raise"):
-            raise ValueError(f"{function}: empty must be 'zeros', 'nan' or 'raise'; got {empty!r}")
+        self.check(function, empty)
         self.layout = layout
         self.found: Any = None
         if empty != "zeros":
             self.found = np.all(logits == absent, axis=layout.axes)
         if empty == "raise" and np.any(self.found):
-            first = tuple(int(k) for k in np.argwhere(self.found)[0])
-            where = f" at position {first if len(first) > 1 else first[0]}" if first else ""
-            raise ValueError(f"{function}: nothing is left of the row{where}; every entry is masked or {absent}")
+            refuse_empty_row(function, tuple(int(k) for k in np.argwhere(self.found)[0]), absent)
+
+    @staticmethod
+    def check(function: str, empty: Any) -> None:
+        if empty not in ("zeros", "nan", "raise"):
+            raise ValueError(f"{function}: empty must be 'zeros', 'nan' or 'raise'; got {empty!r}")
 
     def filled(self, result: Any) -> Any:
         """The result, NaN where a row is empty; an array is written to in place."""
@@ -105,6 +107,11 @@ class EmptyRows:
         found = self.layout.kept(self.found) if result.ndim != self.found.ndim else self.found
         np.copyto(result, result.dtype.type(np.nan), where=found)
         return result
+
+
+def refuse_empty_row(function: str, position: tuple[int, ...], absent: float) -> NoReturn:
+    where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
+    raise ValueError(f"{function}: nothing is left of the row{where}; every entry is masked or {absent}")
 
 
 def check_temperature(temperature: Any) -> float:

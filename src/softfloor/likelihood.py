@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .layout import Layout, as_logits
-from .losses import Reduction, check_class_labels, exact_sum, total_of
+from .losses import Reduction, check_class_labels, check_reduction, exact_sum, total_of
 from .rows import RowFunction
 
 
@@ -127,8 +127,7 @@ class NegativeLogLikelihood(RowFunction):
     def _prepare(
         self, log_probabilities: Any, labels: Any, axis: int, weight: Any, ignore_index: Any, reduction: str
     ) -> _Problem:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         q, targets = np.asanyarray(as_logits(self.name, "log_probabilities", log_probabilities)), np.asarray(labels)
         try:
             (position,) = Layout(q.shape, operator.index(axis)).axes

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .layout import as_logits
-from .losses import Reduction, check_class_labels, reduced, softmax_cross_entropy
+from .losses import Reduction, check_class_labels, check_reduction, reduced, softmax_cross_entropy
 from .rows import RowFunction
 
 #: A tenth of the logits of 4096 tokens over 128,000 classes; half of it costs more time, twice as much saves little.
@@ -188,8 +188,7 @@ class _Problem:
     def __init__(
         self, name: str, hidden: Any, weight: Any, labels: Any, bias: Any, reduction: str, ignore_index: int | None
     ) -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         self.name, self.reduction = name, reduction
         self.operands = {"hidden": as_logits(name, "hidden", hidden), "weight": as_logits(name, "weight", weight)}
         if bias is not None:

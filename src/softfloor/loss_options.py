@@ -47,6 +47,12 @@ class LossOptions:
         """Which class labels are not ignored; None where none can be."""
         return None if self.ignore_index is None else labels != self.ignore_index
 
+    def refuse_ignored_probabilities(self) -> None:
+        if self.ignore_index is not None:
+            raise ValueError(
+                f"{self.function}: ignore_index is for class labels; got probabilities, of the logits' shape"
+            )
+
     def _class_weights(self, weight: Any) -> Any:
         weights = np.asarray(as_logits(self.function, "weight", weight), np.float64)
         wrong = ~((weights >= 0) & (weights <= LARGEST))

@@ -31,6 +31,11 @@ def check_class_labels(function: str, labels: Any, classes: int, ignore_index: i
         raise IndexError(f"{function}: label {labels[position]}{where} is outside [0, {classes}){others}")
 
 
+def check_reduction(reduction: Any) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+
+
 def exact_sum(values: Any) -> float:
     """The sum, rounded once: the same bits whatever order NumPy's own would take. Too large a sum is inf."""
     if np.isfinite(values).all():
@@ -272,8 +277,7 @@ class _Problem:
     def __init__(
         self, function: SoftmaxCrossEntropy, z: Any, labels: Any, axis: int, options: LossOptions, reduction: str
     ) -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         self.function, self.options, self.reduction = function, options, reduction
         name, logits = function.name, as_logits(function.name, "z", z)
         try:
@@ -285,8 +289,7 @@ class _Problem:
         self.kept: Any = None
         self.probabilities = targets.shape == logits.shape
         if self.probabilities:
-            if options.ignore_index is not None:
-                raise ValueError(f"{name}: ignore_index is for class labels; got probabilities, of the logits' shape")
+            options.refuse_ignored_probabilities()
             if targets.dtype.kind not in "biu":
                 as_logits(name, "labels", targets)
             self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)
