@@ -111,6 +111,61 @@ class SigmoidCrossEntropy(RowFunction):
         [0.25, -0.25]
         """
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
+        losses, gradient = self._losses_and_gradient(operands, 1.0, reduction, out)
+        return self._reduced(losses, reduction), gradient
+
+    def vjp(
+        self,
+        z: Any,
+        labels: Any,
+        cotangent: Any,
+        *,
+        pos_weight: Any = 1.0,
+        weight: Any = 1.0,
+        reduction: Reduction = "mean",
+        out: Any = None,
+    ) -> Any:
+        """The vector-Jacobian product in z: the cotangent of the loss times its gradient, rounded once.
+
+        Parameters
+        ----------
+        z, labels, pos_weight, weight, reduction, out
+            As in `value_and_grad`.
+        cotangent : array_like
+            A scalar; with ``reduction="none"`` one per entry, or broadcasting to that.
+
+        Returns
+        -------
+        dz : ndarray
+            Of the shape and dtype of z.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.sigmoid_cross_entropy.vjp([0.0, 0.0], [0, 1], 2.0).tolist()
+        [0.5, -0.5]
+        """
+        operands = self._prepare(z, labels, pos_weight, weight, reduction)
+        upstream = np.asarray(cotangent, np.float64)
+        if upstream.ndim == 0:
+            return self._losses_and_gradient(operands, float(upstream), reduction, out)[1]
+        if reduction != "none":
+            raise ValueError(
+                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
+            )
+        *others, weights = operands
+        try:
+            upstream = np.broadcast_to(upstream, weights.shape)
+        except ValueError:
+            raise ValueError(
+                f"{self.name}: cotangent has shape {upstream.shape}, which does not broadcast to {weights.shape}"
+            ) from None
+        with np.errstate(all="ignore"):
+            return self._losses_and_gradient((*others, weights * upstream), 1.0, reduction, out)[1]
+
+    def _losses_and_gradient(
+        self, operands: tuple[Any, ...], cotangent: float, reduction: str, out: Any
+    ) -> tuple[Any, Any]:
         logits = operands[0]
         if out is not None and (
             not isinstance(out, np.ndarray) or out.shape != logits.shape or out.dtype != logits.dtype
@@ -119,9 +174,9 @@ class SigmoidCrossEntropy(RowFunction):
             raise ValueError(
                 f"{self.name}: out must be an array of {logits.dtype} of shape {logits.shape}; got {given}"
             )
-        scale = 1.0 / max(1, logits.size) if reduction == "mean" else 1.0
+        scale = cotangent / max(1, logits.size) if reduction == "mean" else cotangent
         losses, gradient = self._run("value_and_grad", operands, (scale,), (None, out))
-        return self._reduced(losses, reduction), gradient
+        return losses, gradient
 
     def _prepare(self, z: Any, labels: Any, pos_weight: Any, weight: Any, reduction: str) -> tuple[Any, ...]:
         """Logits, labels and weights, all of one shape."""

@@ -153,7 +153,7 @@ class SoftmaxCrossEntropy(RowFunction):
         reduction: Reduction = "mean",
     ) -> Any:
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         return problem.reduced(problem.losses())
 
     @understood
@@ -198,7 +198,7 @@ class SoftmaxCrossEntropy(RowFunction):
         [[-0.5, 0.5]]
         """
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         losses, gradient = problem.losses_and_gradient(problem.share, out)
         return problem.reduced(losses), gradient
 
@@ -239,7 +239,7 @@ class SoftmaxCrossEntropy(RowFunction):
         [[-1.0, 1.0]]
         """
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         upstream = np.asarray(cotangent, np.float64)
         if reduction != "none" and upstream.ndim:
             raise ValueError(
@@ -271,7 +271,7 @@ class SoftmaxCrossEntropy(RowFunction):
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
 
-class _Problem:
+class Problem:
     """Operands that have been checked: rows of logits, their labels as the kernels want them, and what rows count."""
 
     def __init__(
