@@ -71,6 +71,34 @@ def test_yes_or_no(shape, reduction):
         compare("BCEWithLogitsLoss", {"pos_weight": pos_weight, "weight": weight, "reduction": reduction}, z, target)
 
 
+@pytest.mark.skipif(not hasattr(torch.nn, "LinearCrossEntropyLoss"), reason="torch has the class from 2.13 on")
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("bias", (True, False))
+def test_linear(reduction, bias):
+    weight = torch.tensor([0.5, 1.0, 0.0, 2.0]).double()
+    mixed = torch.softmax(numbers((3, 4), 2), 1)
+    cases = [
+        ({}, labels_for((3, 4))),
+        ({"ignore_index": 2}, torch.tensor([0, 2, 1])),
+        ({"weight": weight, "label_smoothing": 0.1}, labels_for((3, 4))),
+        ({"out_features": (2,)}, labels_for((3, 4, 2))),
+        ({}, mixed),
+    ]
+    for keywords, target in cases:
+        found = []
+        for namespace in (st.nn, torch.nn):
+            torch.manual_seed(1)
+            module = namespace.LinearCrossEntropyLoss(
+                5, 4, bias=bias, reduction=reduction, dtype=torch.float64, **keywords
+            )
+            x = numbers((3, 5), 1).requires_grad_()
+            loss = module(x, target)
+            parameters = list(module.parameters())
+            found.append((loss.detach(), *torch.autograd.grad(loss, [x, *parameters], numbers(loss.shape, 3))))
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
 def test_where_nothing_counts_the_mean_is_zero():
     z = torch.randn(2, 3, requires_grad=True)
     loss = st.nn.CrossEntropyLoss()(z, torch.tensor([-100, -100]))

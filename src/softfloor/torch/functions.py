@@ -8,6 +8,7 @@ from ..catalogue import ACTIVATIONS, ROWS
 from .activations import Activation
 from .binary_losses import SigmoidCrossEntropy
 from .likelihood import NegativeLogLikelihood
+from .linear_losses import LinearCrossEntropy
 from .losses import SoftmaxCrossEntropy
 from .rows import GumbelSoftmax, Hardmax, Logsumexp, RowFunction, Softmin
 
@@ -25,6 +26,7 @@ ACTIVATION_FUNCTIONS = {name: Activation(record) for name, record in ACTIVATIONS
 LOSSES: dict[str, Any] = {
     "softmax_cross_entropy": SoftmaxCrossEntropy(ROWS["softmax_cross_entropy"]),
     "sigmoid_cross_entropy": SigmoidCrossEntropy(ROWS["sigmoid_cross_entropy"], ACTIVATION_FUNCTIONS["sigmoid"]),
+    "linear_cross_entropy": LinearCrossEntropy(ROWS["linear_cross_entropy"]),
     "nll": NegativeLogLikelihood(ROWS["nll"]),
 }
 FUNCTIONS: dict[str, Any] = {

@@ -77,6 +77,47 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
         )
 
 
+_MODULES: list[Any] = [CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss]
+
+if hasattr(torch.nn, "LinearCrossEntropyLoss"):  # torch 2.13
+
+    class LinearCrossEntropyLoss(torch.nn.LinearCrossEntropyLoss):
+        """`softfloor.torch.linear_cross_entropy` as `torch.nn.LinearCrossEntropyLoss`: its constructor and its weights.
+
+        The logits are never held, whatever ``options`` say, but where there are class weights, smoothing, probabilities
+        or more than one label per row (``out_features``): then `softfloor.torch.softmax_cross_entropy` takes them.
+
+        Examples
+        --------
+        >>> import torch, softfloor.torch as st
+        >>> loss = st.nn.LinearCrossEntropyLoss(8, 100)
+        >>> loss(torch.randn(4, 8), torch.tensor([1, 5, 99, -100])).shape
+        torch.Size([])
+        """
+
+        def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            plain = self.weight is None and not self.label_smoothing and not self.out_features
+            ignored = -100 if self.ignore_index is None else self.ignore_index
+            if plain and not target.is_floating_point():
+                return FUNCTIONS["linear_cross_entropy"](  # type: ignore[no-any-return]
+                    *(input, self.linear.weight, target, self.linear.bias),
+                    reduction=self.reduction,
+                    ignore_index=ignored,
+                )
+            logits = self.linear(input).reshape(*input.shape[:-1], self.num_classes, *self.out_features)
+            return FUNCTIONS["softmax_cross_entropy"](  # type: ignore[no-any-return]
+                logits,
+                target,
+                class_dimension(logits),
+                weight=self.weight,
+                ignore_index=self.ignore_index if target.is_floating_point() else ignored,
+                label_smoothing=self.label_smoothing,
+                reduction=self.reduction,
+            )
+
+    _MODULES.append(LinearCrossEntropyLoss)
+
+
 def class_dimension(input: torch.Tensor) -> int:
     return 0 if input.ndim == 1 else 1
 
@@ -90,6 +131,6 @@ def ignored_label(kind: type, target: torch.Tensor, ignore_index: int) -> int | 
     return None
 
 
-LOSS_MODULES: dict[str, Any] = {kind.__name__: kind for kind in (CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss)}
+LOSS_MODULES = {kind.__name__: kind for kind in _MODULES}
 for _kind in LOSS_MODULES.values():
     _kind.__module__ = "softfloor.torch.nn"
