@@ -33,6 +33,11 @@ def wide(tensor: Any) -> Any:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
+def precise(tensor: Any) -> Any:
+    """In float64, which CPUs have; elsewhere in float32 at least."""
+    return tensor.double() if tensor.device.type in ("cpu", "meta") else wide(tensor)
+
+
 def times(charge: Any, cost: Any) -> Any:
     """What is not charged costs nothing, even where its cost is infinite; NaN stays."""
     return charge * torch.where((charge == 0) & cost.isinf(), 0, cost)
@@ -45,7 +50,7 @@ def divisor_of(labels: Any, weight: Any, options: Any, batched: bool = False) ->
         return math.prod(shape) / max(1, shape[options.dim - batched])
     kept = torch.ones_like(labels, dtype=torch.bool) if options.ignore_index is None else labels != options.ignore_index
     safe = torch.where(kept, labels, 0)
-    return total_of(kept if weight is None else torch.where(kept, wide(weight)[safe], 0), batched)
+    return total_of(kept if weight is None else torch.where(kept, precise(weight)[safe], 0), batched)
 
 
 def total_of(values: Any, batched: bool) -> Any:
@@ -57,7 +62,7 @@ def divided(values: Any, divisor: Any) -> Any:
     """values / divisor, and 0 where the divisor is 0."""
     if not isinstance(divisor, torch.Tensor):
         return values / divisor if divisor else torch.zeros_like(values)
-    return torch.where(divisor == 0, 0, values / torch.where(divisor == 0, 1, divisor))
+    return torch.where(divisor == 0, 0, values / torch.where(divisor == 0, 1, divisor).to(values.dtype))
 
 
 def reduced(losses: Any, reduction: str, divisor: Any, batched: bool = False) -> Any:
@@ -72,21 +77,48 @@ def capped(z: Any, softcap: float | None) -> Any:
     return z if softcap is None else torch.where(z == -torch.inf, -torch.inf, softcap * torch.tanh(z / softcap))
 
 
-class _Rows:
+class Whole:
+    """Rows that are not cut; `softfloor.torch.sharded.Shard` is the part of rows that several processes share."""
+
+    def tops(self, z: Any) -> Any:
+        """The maxima of the rows."""
+        return z.amax(-1, keepdim=True)
+
+    def total(self, values: Any) -> Any:
+        """The sum over the processes."""
+        return values
+
+    def classes(self, z: Any) -> int:
+        return z.shape[-1]  # type: ignore[no-any-return]
+
+    def part(self, per_class: Any) -> Any:
+        """Of one number per class those of the classes that are here."""
+        return per_class
+
+    def picked(self, values: Any, labels: Any) -> Any:
+        """The entry of each label."""
+        return values.gather(-1, labels)
+
+    def replaced(self, values: Any, labels: Any, entries: Any) -> Any:
+        """The values with others at the labels."""
+        return values.scatter(-1, labels, entries)
+
+
+class SoftmaxRows:
     """Rows of logits along the last dimension, beside their maxima, which count as constants.
 
     ``below`` is z - maximum, ``terms`` its exponential; ``tops`` adds up those of the maxima and ``others`` the rest:
     apart, so that the logarithm of their sum keeps its digits near 0, and one minus a probability near 1.
     """
 
-    def __init__(self, z: Any) -> None:
-        top = z.detach().amax(-1, keepdim=True)
+    def __init__(self, z: Any, shard: Whole) -> None:
+        top = shard.tops(z.detach())
         below = z - torch.where(top.isinf(), 0, top)
         self.below = torch.where(top == torch.inf, torch.where(z == torch.inf, 0, -torch.inf), below)
         self.terms = torch.exp(self.below)
         self.largest = self.below == 0
-        self.tops = torch.where(self.largest, self.terms, 0).sum(-1, keepdim=True)
-        self.others = torch.where(self.largest, 0, self.terms).sum(-1, keepdim=True)
+        self.tops = shard.total(torch.where(self.largest, self.terms, 0).sum(-1, keepdim=True))
+        self.others = shard.total(torch.where(self.largest, 0, self.terms).sum(-1, keepdim=True))
         self.empty = top == -torch.inf
         tops = torch.where(self.tops == 0, 1, self.tops)
         self.log_total = torch.log(tops) + torch.log1p(self.others / tops)
@@ -102,15 +134,15 @@ class _Rows:
         return torch.where(self.empty, 1, rest / self.total)
 
 
-class _Problem:
+class Problem:
     """The operands in working precision, rows last."""
 
-    def __init__(self, z: Any, labels: Any, weight: Any, options: Options) -> None:
-        self.options, self.weight = options, None if weight is None else wide(weight).to(wide(z).dtype)
+    def __init__(self, z: Any, labels: Any, weight: Any, options: Options, shard: Whole) -> None:
+        self.options, self.shard = options, shard
+        self.weight = None if weight is None else wide(weight).to(wide(z).dtype)
         self.logits = wide(z).movedim(options.dim, -1)
         self.kept: Any = None
         self.labels: Any = None
-        classes = self.logits.shape[-1]
         if labels.is_floating_point():
             self.charges = wide(labels).movedim(options.dim, -1)
         else:
@@ -119,14 +151,14 @@ class _Problem:
                 self.logits = torch.where(self.kept, self.logits, 0)
                 labels = torch.where(self.kept[..., 0], labels, 0)
             self.labels = labels.unsqueeze(-1)
-        self.smooth = options.label_smoothing / max(1, classes)
-        self.rows = _Rows(capped(self.logits, options.softcap))
+        self.smooth = options.label_smoothing / max(1, shard.classes(self.logits))
+        self.rows = SoftmaxRows(capped(self.logits, options.softcap), shard)
 
     def charge(self) -> Any:
         """What the class of each label is charged, of class labels."""
         share = 1 - self.options.label_smoothing
         if self.weight is None:
-            return torch.full_like(self.logits[..., :1], share)
+            return torch.full_like(self.rows.tops, share)
         return share * self.weight[self.labels]
 
     def spread(self) -> Any:
@@ -135,17 +167,17 @@ class _Problem:
         spread = spread + (self.smooth if self.labels is None and self.smooth else 0)
         if not isinstance(spread, torch.Tensor):
             spread = torch.full_like(self.logits, spread)
-        return spread if self.weight is None else spread * self.weight
+        return spread if self.weight is None else spread * self.shard.part(self.weight)
 
     def losses(self) -> Any:
         rows, options = self.rows, self.options
         losses = 0.0
         if self.labels is not None:
-            cost = rows.log_total - rows.below.gather(-1, self.labels)
+            cost = rows.log_total - self.shard.picked(rows.below, self.labels)
             losses = times(self.charge(), torch.where(rows.empty, torch.inf, cost))
         if self.labels is None or self.smooth:
             costs = torch.where(rows.empty, torch.inf, rows.log_total - rows.below)
-            losses = losses + times(self.spread(), costs).sum(-1, keepdim=True)
+            losses = losses + self.shard.total(times(self.spread(), costs).sum(-1, keepdim=True))
         if options.z_loss:
             losses = losses + options.z_loss * rows.logsumexp**2
         return self._of_kept(losses)[..., 0]
@@ -157,10 +189,12 @@ class _Problem:
         gradient = torch.zeros_like(p)
         if self.labels is not None:
             charge = self.charge()
-            gradient = (charge * p).scatter(-1, self.labels, -charge * complements.gather(-1, self.labels))
+            at_label = -charge * self.shard.picked(complements, self.labels)
+            gradient = self.shard.replaced(charge * p, self.labels, at_label)
         if self.labels is None or self.smooth:
             spread = self.spread()
-            gradient = gradient + p * (spread.sum(-1, keepdim=True) - spread) - spread * complements
+            charged = self.shard.total(spread.sum(-1, keepdim=True))
+            gradient = gradient + p * (charged - spread) - spread * complements
         if options.z_loss:
             gradient = gradient + torch.where(p == 0, 0, 2 * options.z_loss * rows.logsumexp * p)
         gradient = torch.where(rows.empty, 0, gradient)
@@ -175,13 +209,13 @@ class _Problem:
 
 def softmax_cross_entropy(z: Any, labels: Any, weight: Any, *options: Any) -> Any:
     given = Options(*options)
-    losses = _Problem(z, labels, weight, given).losses()
+    losses = Problem(z, labels, weight, given, Whole()).losses()
     return reduced(losses, given.reduction, divisor_of(labels, weight, given)).to(z.dtype)
 
 
 def softmax_cross_entropy_vjp(z: Any, labels: Any, weight: Any, cotangent: Any, *options: Any) -> Any:
     given = Options(*options)
-    gradient = _Problem(z, labels, weight, given).gradient()
+    gradient = Problem(z, labels, weight, given, Whole()).gradient()
     scale = wide(cotangent).unsqueeze(-1)
     if given.reduction == "mean":
         scale = divided(scale, divisor_of(labels, weight, given))

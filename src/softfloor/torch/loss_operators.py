@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .loss_formulas import divided, reduced
-from .operators import Operator, differentiable_backwards_only, keep, unobserved
+from .operators import Operator, differentiable_backwards_only, is_distributed, keep, unobserved
 
 
 class LossVjp(Operator):
@@ -125,7 +125,7 @@ def backward_alone(z: Any) -> bool:
 
     Then one pass makes value and gradient. What transforms of `torch.func` and forward mode want is made when asked.
     """
-    return z.is_cpu and z.dtype is not torch.float16 and differentiable_backwards_only(z)
+    return z.is_cpu and not is_distributed(z) and z.dtype is not torch.float16 and differentiable_backwards_only(z)
 
 
 #: Whether the backward pass that runs will keep what was saved for another one; taken for granted if torch cannot tell.

@@ -8,9 +8,11 @@ import torch
 
 from ..catalogue.record import Rows
 from ..loss_options import LossOptions
+from . import distributed
 from .activations import by_name
 from .cross_entropy_operators import Value, ValueAndGrad, Vjp
-from .loss_formulas import Options, rows_of
+from .distributed import options_of
+from .loss_formulas import rows_of
 from .loss_operators import backward_alone
 from .loss_options import (
     Reduction,
@@ -21,6 +23,7 @@ from .loss_options import (
     class_weights,
     logits_of,
 )
+from .operators import is_distributed
 
 
 class SoftmaxCrossEntropy:
@@ -134,8 +137,9 @@ class SoftmaxCrossEntropy:
         weights = class_weights(name, weight, logits.shape[position])
         if weights is None and not given.change_losses and not targets.is_floating_point() and backward_alone(logits):
             return self._value_and_grad(logits, targets, position, given.ignore_index, reduction)[0]  # type: ignore[no-any-return]
-        cap = None if softcap is None else given.softcap
-        options = Options(position, given.ignore_index, given.label_smoothing, given.z_loss, cap, reduction)
+        options = options_of(position, given, reduction)
+        if is_distributed(logits):
+            return distributed.softmax_cross_entropy(self._value, logits, targets, weights, options)  # type: ignore[no-any-return]
         return self._value(logits, targets, weights, *options)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ is compiled, exported or traced, and tensors that are not plain (fake ones, subc
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -150,6 +151,15 @@ def plain(args: Any) -> bool:
         elif kind not in _OPTIONS and hasattr(kind, "__torch_function__"):  # a subclass, or a proxy of torch.fx
             return False
     return found and not _dispatch_modes() and _tracing_state() is None
+
+
+def is_distributed(value: Any) -> bool:
+    """Whether it is a DTensor; torch takes long to import what that is, so it is not imported to find out."""
+    kind = type(value)
+    if kind is _Tensor or kind is _Parameter:
+        return False
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(value, module.DTensor)
 
 
 def unobserved(*tensors: Any) -> bool:
