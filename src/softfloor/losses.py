@@ -10,30 +10,49 @@ import numpy as np
 
 from . import _core
 from .containers import understood
-from .layout import Layout, as_logits
+from .layout import Layout, as_logits, first_place
 from .loss_options import LossOptions
 from .rows import RowFunction
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-def check_class_labels(function: str, labels: Any, classes: int, ignore_index: int | None = None) -> None:
-    """Class labels are integers in [0, classes), or ``ignore_index``."""
+def check_class_labels(
+    function: str,
+    labels: Any,
+    classes: int,
+    ignore_index: int | None = None,
+    begins: tuple[int, ...] | None = None,
+) -> None:
+    """Class labels are integers in [0, classes), or ``ignore_index``; ``begins`` is where a part of them lies."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{function}: class labels must be integers; got dtype {labels.dtype}")
     wrong = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
         wrong &= labels != ignore_index
     if wrong.any():
-        position = tuple(int(k) for k in np.argwhere(wrong)[0])
-        where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
+        index, where = first_place(wrong, begins)
         others = "" if ignore_index is None else f" and is not ignore_index={ignore_index}"
-        raise IndexError(f"{function}: label {labels[position]}{where} is outside [0, {classes}){others}")
+        raise IndexError(f"{function}: label {labels[index]}{where} is outside [0, {classes}){others}")
 
 
 def check_reduction(reduction: Any) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+
+
+def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: tuple[int, ...]) -> None:
+    """A scalar, or if losses are not reduced what broadcasts to one number per row."""
+    if reduction != "none" and cotangent.ndim:
+        raise ValueError(
+            f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {cotangent.shape}"
+        )
+    try:
+        np.broadcast_shapes(cotangent.shape, outer_shape)
+    except ValueError:
+        raise ValueError(
+            f"{function}: cotangent has shape {cotangent.shape}, which does not broadcast to {outer_shape}"
+        ) from None
 
 
 def exact_sum(values: Any) -> float:
@@ -138,6 +157,8 @@ class SoftmaxCrossEntropy(RowFunction):
     0.9334
     """
 
+    apart = frozenset({"labels", "weight", "cotangent"})
+
     @understood
     def __call__(
         self,
@@ -241,10 +262,7 @@ class SoftmaxCrossEntropy(RowFunction):
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
         problem = Problem(self, z, labels, axis, options, reduction)
         upstream = np.asarray(cotangent, np.float64)
-        if reduction != "none" and upstream.ndim:
-            raise ValueError(
-                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
-            )
+        check_cotangent(self.name, upstream, reduction, problem.layout.outer_shape)
         return problem.losses_and_gradient(np.broadcast_to(problem.scaled(upstream), problem.layout.outer_shape), out)[
             1
         ]

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import gumbel, losses, soft_maximum, soft_minimum
+from . import binary_losses, gumbel, likelihood, linear_losses, losses, soft_maximum, soft_minimum
 from .whole_rows import of_whole_rows
 
-_MODULES = (soft_maximum, soft_minimum, gumbel, losses)
+_MODULES = (soft_maximum, soft_minimum, gumbel, losses, binary_losses, likelihood, linear_losses)
 
 
 def call(function: Any, method: str, arguments: dict[str, Any]) -> Any:

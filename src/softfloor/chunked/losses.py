@@ -12,8 +12,8 @@ import numpy as np
 
 from ..layout import Layout
 from ..loss_options import LossOptions
-from ..losses import check_class_labels, check_reduction, exact_sum, reduced
-from .maps import map_blocks, map_whole, merge
+from ..losses import check_class_labels, check_cotangent, check_reduction, exact_sum, reduced
+from .maps import begins_of, map_blocks, map_whole, merge
 from .operands import axes_of, gathered, is_cut, logits_of, per_row
 from .states import finish, state_of
 
@@ -22,28 +22,26 @@ IGNORED = -1
 
 
 def softmax_cross_entropy_call(function: Any, z: Any, labels: Any, axis: Any, reduction: str, **options: Any) -> Any:
-    return _Problem(function, z, labels, axis, reduction, options).loss()
+    return Problem(function, z, labels, axis, reduction, options).loss()
 
 
 def softmax_cross_entropy_value_and_grad(
     function: Any, z: Any, labels: Any, axis: Any, reduction: str, **options: Any
 ) -> Any:
-    problem = _Problem(function, z, labels, axis, reduction, options)
+    problem = Problem(function, z, labels, axis, reduction, options)
     return problem.loss(), problem.gradient(1.0)
 
 
 def softmax_cross_entropy_vjp(
     function: Any, z: Any, labels: Any, cotangent: Any, axis: Any, reduction: str, **options: Any
 ) -> Any:
+    problem = Problem(function, z, labels, axis, reduction, options)
     upstream = da.asarray(cotangent).astype(np.float64)
-    if reduction != "none" and upstream.ndim:
-        raise ValueError(
-            f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
-        )
-    return _Problem(function, z, labels, axis, reduction, options).gradient(upstream)
+    check_cotangent(function.name, upstream, reduction, Layout(problem.logits.shape, problem.axes).outer_shape)
+    return problem.gradient(upstream)
 
 
-class _Problem:
+class Problem:
     """A cross-entropy: its losses per row, and the gradient, which share their state if both are computed."""
 
     def __init__(self, function: Any, z: Any, labels: Any, axis: Any, reduction: str, options: dict[str, Any]) -> None:
@@ -70,7 +68,7 @@ class _Problem:
         else:
             targets = checked_labels(function, targets, self.logits.shape, self.axis, given.ignore_index)
             if self.weights is not None or given.ignore_index is not None:
-                self.divisor = map_whole(_divisor, np.float64, targets, weights=self.weights)
+                self.divisor = divisor_of(targets, self.weights)
             self.labels = per_row(targets, self.logits, self.axes)
 
     @functools.cached_property
@@ -117,9 +115,10 @@ def checked_labels(function: Any, labels: Any, shape: tuple[int, ...], axis: int
     return da.asarray(_checked(labels, settings))
 
 
-def _checked(labels: Any, settings: tuple[str, int, int | None]) -> Any:
+def _checked(labels: Any, settings: tuple[str, int, int | None], block_info: Any = None) -> Any:
     function_name, classes, ignore_index = settings
-    check_class_labels(function_name, labels, classes, ignore_index)
+    begins = begins_of(block_info) if block_info else None
+    check_class_labels(function_name, labels, classes, ignore_index, begins)
     labels = labels.astype(np.int64, copy=False)
     return labels if ignore_index is None else np.where(labels == ignore_index, IGNORED, labels)
 
@@ -132,7 +131,7 @@ def picked(array: Any, labels: Any, axis: int) -> Any:
 
 def _picked(block: Any, labels: Any, axis: int, block_info: Any) -> Any:
     """The entry of the label where it lies in this chunk, -inf elsewhere."""
-    local = labels - block_info[0]["array-location"][axis][0]
+    local = labels - begins_of(block_info)[axis]
     here = (labels != IGNORED) & (local >= 0) & (local < block.shape[axis])
     found = np.take_along_axis(block, np.where(here, local, 0), axis)
     return np.where(here, found, block.dtype.type(-np.inf))
@@ -145,7 +144,7 @@ def _merge_picked(found: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 def weights_of(labels: Any, weights: Any) -> Any:
     """What each row weighs: 0 where it is ignored."""
-    each = 1.0 if weights is None else weights[np.maximum(labels, 0)]
+    each = 1.0 if weights is None or not weights.size else weights[np.maximum(labels, 0)]
     return np.where(labels == IGNORED, 0.0, each)
 
 
@@ -159,6 +158,11 @@ def reduced_losses(losses: Any, reduction: str, divisor: Any) -> Any:
 
 def _reduced(losses: Any, divisor: Any, reduction: str) -> Any:
     return np.asarray(reduced(losses, reduction, float(divisor[0])))
+
+
+def divisor_of(labels: Any, weights: Any) -> Any:
+    """The sum of what the rows weigh."""
+    return map_whole(_divisor, np.float64, labels, weights=weights)
 
 
 def _divisor(labels: Any, weights: Any) -> Any:
@@ -205,7 +209,7 @@ def _gradient_of_chunk(
     block_info: Any,
 ) -> Any:
     each = weights_of(labels, weights)
-    local = np.where(labels == IGNORED, IGNORED, labels - block_info[0]["array-location"][axis][0])
+    local = np.where(labels == IGNORED, IGNORED, labels - begins_of(block_info)[axis])
     settings = {"function": function, "variant": "gradient_of_state", "axes": (axis,), "temperature": 1.0}
     slopes = finish(block, summit, terms, local, scale * each, **settings)
     return np.where(labels == IGNORED, slopes.dtype.type(0), slopes)

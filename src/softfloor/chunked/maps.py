@@ -21,6 +21,11 @@ def map_blocks(
     return da.map_blocks(body, *arrays, dtype=dtype, chunks=chunks, meta=meta, **keywords)
 
 
+def begins_of(block_info: Any, operand: int = 0) -> tuple[int, ...]:
+    """Where the block of an operand lies in it."""
+    return tuple(begin for begin, _ in block_info[operand]["array-location"])
+
+
 def map_whole(body: Callable[..., Any], dtype: Any, values: Any, *others: Any, **keywords: Any) -> Any:
     """A scalar, ``body`` of all values at once; others are scalars."""
     together = values.ravel().rechunk(-1)
@@ -29,7 +34,7 @@ def map_whole(body: Callable[..., Any], dtype: Any, values: Any, *others: Any, *
     return da.map_blocks(body, together, *scalars, dtype=dtype, drop_axis=0, meta=meta, **keywords)
 
 
-def merge(body: Callable[..., Any], states: Any, axes: tuple[int, ...]) -> Any:
+def merge(body: Callable[..., Any], states: Any, axes: tuple[int, ...], split_every: int = SPLIT_EVERY) -> Any:
     """States of chunks to one per row, in a tree; the axes stay, with length 1."""
     meta = np.empty((0,) * states.ndim, states.dtype)
     return da.reduction(
@@ -41,5 +46,5 @@ def merge(body: Callable[..., Any], states: Any, axes: tuple[int, ...]) -> Any:
         keepdims=True,
         dtype=states.dtype,
         meta=meta,
-        split_every=SPLIT_EVERY,
+        split_every=split_every,
     )

@@ -8,8 +8,8 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from ..layout import EmptyRows, Layout, as_logits, masked, refuse_empty_row
-from .maps import map_blocks
+from ..layout import EmptyRows, Layout, as_logits, masked
+from .maps import begins_of, map_blocks
 
 #: csrc/ops/states.hpp: so many terms of a row fit.
 MOST_TERMS = 2**36
@@ -80,7 +80,6 @@ def filled(function: Any, result: Any, logits: Any, axes: tuple[int, ...], empty
 
 def _filled(block: Any, found: Any, function: Any, axes: tuple[int, ...], empty: str, block_info: Any) -> Any:
     if empty == "raise" and found.any():
-        begins = [begin for begin, _ in block_info[1]["array-location"]]
-        first = [int(k + begin) for k, begin in zip(np.argwhere(found)[0], begins, strict=True)]
-        refuse_empty_row(function.name, tuple(k for a, k in enumerate(first) if a not in axes), function.absent)
+        outer = tuple(begin for axis, begin in enumerate(begins_of(block_info, 1)) if axis not in axes)
+        EmptyRows.refuse(function.name, np.squeeze(found, axes), function.absent, outer)
     return np.where(found, block.dtype.type(np.nan), block)
