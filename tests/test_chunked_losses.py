@@ -29,12 +29,15 @@ def test_sigmoid_cross_entropy(dtype, chunks, reduction):
     labels = np.random.default_rng(1).random(z.shape).astype(dtype)
     settings = {"pos_weight": WEIGHT, "weight": np.linspace(0, 2, 9)[:, None], "reduction": reduction}
     expected = sf.sigmoid_cross_entropy.value_and_grad(z, labels, **settings)
+    cotangent = np.linspace(-1, 2, z.size).reshape(z.shape) if reduction == "none" else 0.7
+    vjp = sf.sigmoid_cross_entropy.vjp(z, labels, cotangent, **settings)
     lazy = da.from_array(z, chunks=chunks)
     for targets in (labels, da.from_array(labels, chunks=5)):
         value = sf.sigmoid_cross_entropy(lazy, targets, **settings)
         found = (value, *sf.sigmoid_cross_entropy.value_and_grad(lazy, targets, **settings))
         assert all(isinstance(one, da.Array) and one.dtype == dtype for one in found)
         assert_same_bits(computed(found[2]), expected[1])
+        assert_same_bits(computed(sf.sigmoid_cross_entropy.vjp(lazy, targets, cotangent, **settings)), vjp)
         for one in found[:2]:
             if reduction == "none":
                 assert_same_bits(computed(one), expected[0])

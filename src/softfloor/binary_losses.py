@@ -8,7 +8,7 @@ import numpy as np
 
 from .containers import understood
 from .layout import as_logits, first_place
-from .losses import Reduction, check_reduction, total_of
+from .losses import Reduction, check_cotangent, check_reduction, total_of
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
@@ -131,6 +131,7 @@ class SigmoidCrossEntropy(RowFunction):
         losses, gradient = self._losses_and_gradient(operands, 1.0, reduction, out)
         return self._reduced(losses, reduction), gradient
 
+    @understood
     def vjp(
         self,
         z: Any,
@@ -164,19 +165,10 @@ class SigmoidCrossEntropy(RowFunction):
         """
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
         upstream = np.asarray(cotangent, np.float64)
+        *others, weights = operands
+        check_cotangent(self.name, upstream, reduction, weights.shape)
         if upstream.ndim == 0:
             return self._losses_and_gradient(operands, float(upstream), reduction, out)[1]
-        if reduction != "none":
-            raise ValueError(
-                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
-            )
-        *others, weights = operands
-        try:
-            upstream = np.broadcast_to(upstream, weights.shape)
-        except ValueError:
-            raise ValueError(
-                f"{self.name}: cotangent has shape {upstream.shape}, which does not broadcast to {weights.shape}"
-            ) from None
         with np.errstate(all="ignore"):
             return self._losses_and_gradient((*others, weights * upstream), 1.0, reduction, out)[1]
 

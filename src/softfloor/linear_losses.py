@@ -261,7 +261,7 @@ def _at_least_one(count: int, most: int) -> int:
 
 
 class _Pass:
-    """One pass over the rows, as many at a time as there is scratch for; in tiles of the classes where that saves some."""
+    """One pass over the rows, as many at a time as there is scratch for, and in tiles of the classes where needed."""
 
     def __init__(self, problem: _Problem, scratch_bytes: int, wanted: tuple[str, ...] = ()) -> None:
         self.problem, self.wanted = problem, wanted

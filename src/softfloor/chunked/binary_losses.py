@@ -10,7 +10,7 @@ import numpy as np
 
 from ..binary_losses import check_labels, check_weights
 from ..layout import as_logits
-from ..losses import check_reduction, exact_sum, total_of
+from ..losses import check_cotangent, check_reduction, exact_sum, total_of
 from .maps import begins_of, map_blocks, map_whole
 from .operands import along, as_chunks, logits_of
 
@@ -28,10 +28,17 @@ def sigmoid_cross_entropy_value_and_grad(
 ) -> Any:
     check_reduction(reduction)
     operands = _operands(function, z, labels, pos_weight, weight)
-    logits = operands[0]
-    scale = 1.0 / max(1, logits.size) if reduction == "mean" else 1.0
-    gradient = map_blocks(_gradient_of_block, logits.dtype, *operands, function=function, scale=scale)
-    return _loss(function, operands, reduction), gradient
+    return _loss(function, operands, reduction), _gradient(function, operands, 1.0, reduction)
+
+
+def sigmoid_cross_entropy_vjp(
+    function: Any, z: Any, labels: Any, cotangent: Any, pos_weight: Any, weight: Any, reduction: str
+) -> Any:
+    check_reduction(reduction)
+    operands = _operands(function, z, labels, pos_weight, weight)
+    upstream = da.asarray(cotangent).astype(np.float64)
+    check_cotangent(function.name, upstream, reduction, operands[0].shape)
+    return _gradient(function, operands, upstream, reduction)
 
 
 def _operands(function: Any, z: Any, labels: Any, pos_weight: Any, weight: Any) -> tuple[Any, ...]:
@@ -73,13 +80,28 @@ def _loss(function: Any, operands: tuple[Any, ...], reduction: str) -> Any:
     return map_whole(_sum_of_totals, logits.dtype, totals, count=count, dtype_of_logits=logits.dtype)
 
 
+def _gradient(function: Any, operands: tuple[Any, ...], cotangent: Any, reduction: str) -> Any:
+    logits = operands[0]
+    count = max(1, logits.size) if reduction == "mean" else 1
+    upstream, scalar = da.asarray(cotangent), np.ndim(cotangent) == 0
+    upstream = upstream.reshape((1,) * logits.ndim) if scalar else along(upstream, logits.shape, logits.chunks)
+    settings = {"function": function, "count": count, "scalar": scalar}
+    return map_blocks(_gradient_of_block, logits.dtype, *operands, upstream, **settings)
+
+
 def _losses_of_block(block: Any, labels: Any, pos_weight: Any, weight: Any, function: Any) -> Any:
     return function(block, labels, pos_weight=pos_weight, weight=weight, reduction="none")
 
 
-def _gradient_of_block(block: Any, labels: Any, pos_weight: Any, weight: Any, function: Any, scale: float) -> Any:
-    operands = function._prepare(block, labels, pos_weight, weight, "none")
-    return function._run("value_and_grad", operands, (scale,), (None, None))[1]
+def _gradient_of_block(
+    block: Any, labels: Any, pos_weight: Any, weight: Any, cotangent: Any, function: Any, count: int, scalar: bool
+) -> Any:
+    *others, weights = function._prepare(block, labels, pos_weight, weight, "none")
+    scale = cotangent.item() / count if scalar else 1.0
+    if not scalar:
+        with np.errstate(all="ignore"):
+            weights = weights * cotangent
+    return function._run("value_and_grad", (*others, weights), (scale,), (None, None))[1]
 
 
 def _total_of_block(block: Any, labels: Any, pos_weight: Any, weight: Any, function: Any) -> Any:
