@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 import softfloor
@@ -12,7 +13,7 @@ from ..catalogue.record import Rows
 from ..loss_options import LossOptions
 from . import loss_formulas
 from .activations import by_name
-from .arrays import array_of, tensor_of
+from .arrays import array_of, empty_like, tensor_of
 from .loss_formulas import NllOptions, divisor_of, rows_of
 from .loss_operators import Loss, LossVjp
 from .loss_options import Reduction, check_reduction, class_dimension, class_labels, class_weights, logits_of
@@ -104,9 +105,15 @@ class NegativeLogLikelihood:
 
 
 class _Vjp(LossVjp):
-    """Selections and products, which torch has: on every device its formula."""
+    """Selections and products, which torch has: on CPU too, in recycled memory there."""
 
-    kernel = formula = staticmethod(loss_formulas.nll_vjp)
+    formula = staticmethod(loss_formulas.nll_vjp)
+
+    def kernel(self, q: Any, labels: Any, weight: Any, cotangent: Any, *options: Any) -> Any:
+        place, slopes = loss_formulas.nll_slopes(q, labels, weight, cotangent, *options)
+        result = empty_like(q).zero_()
+        np.put_along_axis(array_of(result), array_of(place), array_of(slopes), options[0])
+        return result
 
 
 class _Value(Loss):

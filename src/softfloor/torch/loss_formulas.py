@@ -239,12 +239,17 @@ class NllOptions(NamedTuple):
 
 
 def nll_vjp(q: Any, labels: Any, weight: Any, cotangent: Any, *options: Any) -> Any:
+    return torch.zeros_like(q).scatter(options[0], *nll_slopes(q, labels, weight, cotangent, *options))
+
+
+def nll_slopes(q: Any, labels: Any, weight: Any, cotangent: Any, *options: Any) -> tuple[Any, Any]:
+    """Where the gradient is not zero, and what it is there."""
     given = NllOptions(*options)
     weights, safe = _weights(labels, weight, given, wide(q).dtype)
     if given.reduction == "mean":
         weights = divided(weights, divisor_of(labels, weight, given))
-    slopes = (-weights * wide(cotangent)).to(q.dtype).unsqueeze(given.dim)
-    return torch.zeros_like(q).scatter(given.dim, safe.unsqueeze(given.dim), slopes)
+    slopes = (-weights * wide(cotangent)).to(q.dtype)
+    return safe.unsqueeze(given.dim), slopes.unsqueeze(given.dim)
 
 
 def _weights(labels: Any, weight: Any, options: NllOptions, dtype: Any) -> tuple[Any, Any]:
