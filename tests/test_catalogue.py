@@ -26,8 +26,9 @@ def expected_kernels():
         if isinstance(record, Activation):
             yield from ((record.name, v) for v in ("value", "derivative", "value_and_derivative", "vjp"))
             yield from ((record.name, f"{parameter}_derivative") for parameter in record.parameter_slopes)
+            yield from ((record.name, v) for v in ("gated", "gated_vjp", "gated_after", "gated_after_vjp"))
         elif isinstance(record, Gate):
-            yield from ((record.name, v) for v in ("value", "vjp"))
+            yield from ((record.name, v) for v in ("value", "vjp") if record.softcaps)
         else:
             yield from ((record.name, kernel.variant) for kernel in record.kernels)
 

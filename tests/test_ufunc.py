@@ -209,7 +209,7 @@ def test_the_functions_of_an_activation_agree(activation, dtype):
     assert_same_bits(activation.vjp(x, np.full_like(x, -1)), -slope)
 
 
-@pytest.mark.parametrize("name", sf.catalogue.GATES)
+@pytest.mark.parametrize("name", [name for name, record in sf.catalogue.GATES.items() if not record.softcaps])
 @every_dtype
 def test_a_gate_agrees_with_its_activation(name, dtype):
     gate, activation = sf.get(name), sf.get(sf.catalogue.GATES[name].activation)

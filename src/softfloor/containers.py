@@ -7,7 +7,7 @@ array they hold; their other operands must carry the same labels.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -35,6 +35,35 @@ def kind_of(value: Any) -> Kind | None:
     return _KINDS[cls]
 
 
+def is_lazy(value: Any) -> bool:
+    """Whether it is a Dask array, or holds one."""
+    return kind_of(value) == "dask" or (kind_of(value) == "xarray" and kind_of(value.data) == "dask")
+
+
+def several_outputs(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """An elementwise function of several outputs, lazily: Dask refuses its ufunc."""
+    if keywords.get("out") is not None or len(operands) > len(function.operands):
+        raise TypeError(f"{function.__name__}: out cannot be given with Dask arrays, whose results are lazy") from None
+    arrays = {**dict(zip(function.operands, operands, strict=True)), **keywords}
+    names = [name for name, value in arrays.items() if name in function.operands or is_lazy(value)]
+    rest = {name: value for name, value in keywords.items() if name not in names}
+
+    def each(*blocks: Any) -> Any:
+        count = len(function.operands)
+        return function(*blocks[:count], **dict(zip(names[count:], blocks[count:], strict=True)), **rest)
+
+    outputs = function.ufunc.nout
+    if any(kind_of(arrays[name]) == "xarray" for name in names):
+        import xarray
+
+        values = [arrays[name] for name in names]
+        return xarray.apply_ufunc(each, *values, dask="allowed", output_core_dims=[()] * outputs, keep_attrs=True)
+    from .chunked import elementwise
+
+    samples = [np.empty(0, v.dtype) if hasattr(v, "dtype") else v for v in (arrays[name] for name in names)]
+    return elementwise.several_outputs(each, [arrays[name] for name in names], [part.dtype for part in each(*samples)])
+
+
 def understood(method: Method) -> Method:
     """A method of a row function that takes containers as well; its first operand tells which labels the result has."""
 
@@ -57,7 +86,7 @@ def understood(method: Method) -> Method:
             return labels.restore(getattr(self, method.__name__)(**labels.strip(arguments)), arguments)
         plain = {name: np.asarray(v) if _labelled(v) else v for name, v in arguments.items()}
         if "dask" in kinds:
-            from . import chunked
+            from .chunked import elementwise
 
             return chunked.call(self, method.__name__, plain)
         return method(self, **plain)
