@@ -28,9 +28,6 @@ from . import memory as memory
 from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
-from .gated import GatedUnit as GatedUnit
-from .gated import gated as gated
-from .gated import gated_presets as gated_presets
 """
 
 TYPES = """
@@ -139,8 +136,9 @@ def text() -> str:
         variables.append(f'{name}: {stub.activation(record.parameters)}\n"""{record.summary}"""\n')
     for name, gate in catalogue.GATES.items():
         variables.append(f'{name}: {stub.gate(gate)}\n"""{gate.summary}"""\n')
-    modules = sorted((type(softfloor.get(name)).__module__.removeprefix("softfloor"), name) for name in catalogue.ROWS)
-    rows = "".join(f"from {module} import {name} as {name}\n" for module, name in modules)
+    modules = [(".gated", name) for name in ("GatedUnit", "gated", "gated_presets")]
+    modules += sorted((type(softfloor.get(name)).__module__.removeprefix("softfloor"), name) for name in catalogue.ROWS)
+    rows = "".join(f"from {module} import {name} as {name}\n" for module, name in sorted(modules))
     return HEAD + rows + TYPES + "\n" + "\n".join(stub.classes.values()) + "\n" + "".join(variables) + TAIL
 
 

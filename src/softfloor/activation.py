@@ -219,7 +219,7 @@ def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: M
         if keywords.get("dtype") is not None:
             dtype = check_requested_dtype(call.__name__, keywords["dtype"])
             if dtype.name == "bfloat16" or call.wide:
-                # NumPy looks for loops of added dtypes, and for those of several, by the operands alone, unless the whole
+                # NumPy looks for loops of added dtypes, and of several dtypes, by the operands alone, unless the whole
                 # signature is given.
                 rest = {name: value for name, value in keywords.items() if name != "dtype"}
                 return call(*args, **rest, signature=_whole_signature(call, dtype, rest))

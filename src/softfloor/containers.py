@@ -86,7 +86,7 @@ def understood(method: Method) -> Method:
             return labels.restore(getattr(self, method.__name__)(**labels.strip(arguments)), arguments)
         plain = {name: np.asarray(v) if _labelled(v) else v for name, v in arguments.items()}
         if "dask" in kinds:
-            from .chunked import elementwise
+            from . import chunked
 
             return chunked.call(self, method.__name__, plain)
         return method(self, **plain)
