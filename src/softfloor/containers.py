@@ -44,24 +44,25 @@ def several_outputs(function: Any, operands: tuple[Any, ...], keywords: Mapping[
     """An elementwise function of several outputs, lazily: Dask refuses its ufunc."""
     if keywords.get("out") is not None or len(operands) > len(function.operands):
         raise TypeError(f"{function.__name__}: out cannot be given with Dask arrays, whose results are lazy") from None
-    arrays = {**dict(zip(function.operands, operands, strict=True)), **keywords}
-    names = [name for name, value in arrays.items() if name in function.operands or is_lazy(value)]
-    rest = {name: value for name, value in keywords.items() if name not in names}
+    given = {**dict(zip(function.operands, operands, strict=True)), **keywords}
+    arrays = {*function.operands, *function.parameters, "where"}
+    names = [name for name in given if name in arrays and (np.ndim(given[name]) or is_lazy(given[name]))]
+    values = [given[name] for name in names]
 
     def each(*blocks: Any) -> Any:
-        count = len(function.operands)
-        return function(*blocks[:count], **dict(zip(names[count:], blocks[count:], strict=True)), **rest)
+        arguments = {**given, **dict(zip(names, blocks, strict=True))}
+        positional = [arguments.pop(name) for name in function.operands]
+        return function(*positional, **arguments)
 
     outputs = function.ufunc.nout
-    if any(kind_of(arrays[name]) == "xarray" for name in names):
+    if any(kind_of(value) == "xarray" for value in values):
         import xarray
 
-        values = [arrays[name] for name in names]
         return xarray.apply_ufunc(each, *values, dask="allowed", output_core_dims=[()] * outputs, keep_attrs=True)
     from .chunked import elementwise
 
-    samples = [np.empty(0, v.dtype) if hasattr(v, "dtype") else v for v in (arrays[name] for name in names)]
-    return elementwise.several_outputs(each, [arrays[name] for name in names], [part.dtype for part in each(*samples)])
+    samples = each(*(np.empty(0, value.dtype) for value in values))
+    return elementwise.several_outputs(each, values, [sample.dtype for sample in samples])
 
 
 def understood(method: Method) -> Method:

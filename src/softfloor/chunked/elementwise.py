@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import dask.array as da
-import numpy as np
 
 
 def several_outputs(function: Callable[..., Any], operands: list[Any], dtypes: list[Any]) -> Any:
     """A function of corresponding elements with several results; operands are broadcast and cut alike."""
-    arrays = {k: da.asarray(operand) for k, operand in enumerate(operands) if np.ndim(operand)}
-    _, cut = da.core.unify_chunks(*(part for a in arrays.values() for part in (a, range(a.ndim)[::-1])))
-    values = [dict(zip(arrays, cut, strict=True)).get(k, operand) for k, operand in enumerate(operands)]
-    signature = f"{','.join(['()'] * len(values))}->{','.join(['()'] * len(dtypes))}"
-    return da.apply_gufunc(function, signature, *values, output_dtypes=dtypes)
+    arrays = [da.asarray(operand) for operand in operands]
+    _, cut = da.core.unify_chunks(*(part for array in arrays for part in (array, range(array.ndim)[::-1])))
+    signature = f"{','.join(['()'] * len(cut))}->{','.join(['()'] * len(dtypes))}"
+    return da.apply_gufunc(function, signature, *cut, output_dtypes=dtypes)
 
 
 def packed(parts: tuple[Any, Any], axis: int, interleaved: bool) -> Any:
