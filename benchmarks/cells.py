@@ -30,6 +30,8 @@ ROW_VARIANTS = ("value", "value_and_grad")
 AVX2_SIZES = (1_000, 100_000, 1_000_000)
 QUICK_SIZES = {ONE: (1_000, 100_000), ALL: (1_000_000,), AVX2: ()}
 QUICK_ROWS = (((1024, 1024), -1),)
+#: Of the gated units one has every shape and variant; the others differ from it by their activation alone.
+WHOLE_GATE = "swiglu"
 
 
 class Cell(NamedTuple):
@@ -105,6 +107,12 @@ def along_axis(record: catalogue.Gate | catalogue.Rows | catalogue.Activation) -
     return isinstance(record, catalogue.Rows) and "axis" in signature(sf.get(record.name)).parameters
 
 
+def inner_of(gate: str) -> str:
+    """The activation that a gated unit multiplies up by; none for units that limit both softly."""
+    record = catalogue.GATES[gate]
+    return "" if record.softcaps else record.activation
+
+
 def all_cells(quick: bool = False) -> Iterator[Cell]:
     """Every cell, those of one curve and policy together with sizes rising."""
     for part in PARTS:
@@ -133,8 +141,11 @@ def _along_rows(part: str, quick: bool) -> Iterator[Cell]:
         for variant in GATE_VARIANTS if gate else ROW_VARIANTS:
             if variant not in ("value", "value + vjp") and not hasattr(sf.get(name), variant):
                 continue
-            for out in (False, True):
-                for shape, axis in QUICK_ROWS if quick else ROWS:
+            brief = gate and name != WHOLE_GATE
+            if brief and variant == "value + vjp":
+                continue
+            for out in (True,) if brief else (False, True):
+                for shape, axis in QUICK_ROWS if quick or brief else ROWS:
                     cell = Cell(part, name, variant, "float32", shape, axis, out)
                     # A loss alone leaves nothing to give out= for.
                     if (axis == -1 or along_axis(record)) and not (out and cell.results == 0):

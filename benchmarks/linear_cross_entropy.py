@@ -1,18 +1,19 @@
 """Time and peak memory of a linear layer's cross-entropy with gradients: softfloor, plain NumPy, PyTorch.
 
     python benchmarks/linear_cross_entropy.py [--tokens 4096] [--features 1024] [--classes 128000]
-        [--json docs/linear-cross-entropy.json]
+        [--threads 1] [--json docs/linear-cross-entropy.json]
 
 Each way runs in a process of its own, so that its peak memory is its own: the largest resident size, less the size
 after the operands were made. Times are the best of ``--repeat`` calls; that of all processors together suffers less
-from what else the machine does. ``products`` are the bare matrix products of the same sizes into arrays that exist:
-logits = hidden weight^T, and the two of the gradients.
+from what else the machine does, least with one thread, because BLAS threads that wait burn time. ``products`` are the
+bare matrix products of the same sizes into arrays that exist: logits = hidden weight^T, and the two of the gradients.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -103,6 +104,9 @@ def _torch(
     }
 
 
+#: Those of OpenBLAS, MKL, PyTorch and softfloor.
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
 WAYS = {function.__name__: function for function in (products, softfloor, plain, torch, torch_chunked)}
 
 
@@ -133,12 +137,12 @@ def measure(way: str, job: str, sizes: tuple[int, int, int], repeat: int) -> dic
 
 def markdown(data: dict[str, Any]) -> str:
     """The section of docs/performance.md."""
+    sizes = f"{data['tokens']:,} tokens, {data['features']:,} features, {data['classes']:,} classes"
     text = (
         "## Cross-entropy of a linear layer\n\nWritten by `python benchmarks/linear_cross_entropy.py --json "
-        f"docs/{OUTPUT.name}`: {data['tokens']:,} tokens, {data['features']:,} features, {data['classes']:,} classes, "
-        "float32; each way in a process of its own. Peak memory is beyond the operands, results included. `products` "
-        "are the bare matrix products.\n\n| | gradients | seconds | seconds of all processors | peak MiB |\n"
-        "| --- | --- | --- | --- | --- |\n"
+        f"docs/{OUTPUT.name}`: {sizes}, float32, {data['threads']} thread(s); each way in a process of its own. Peak "
+        "memory is beyond the operands, results included. `products` are the bare matrix products.\n\n"
+        "| | gradients | seconds | seconds of all processors | peak MiB |\n| --- | --- | --- | --- | --- |\n"
     )
     for way, jobs in data["ways"].items():
         for job, one in jobs.items():
@@ -152,6 +156,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--features", type=int, default=1024)
     parser.add_argument("--classes", type=int, default=128_000)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -160,17 +165,19 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(*arguments.one, sizes, arguments.repeat)))
         return
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(arguments.threads))}
     results: dict[str, dict[str, dict[str, float]]] = {}
     settings = [f"--{name}={getattr(arguments, name)}" for name in ("tokens", "features", "classes", "repeat")]
     for way in WAYS:
         for job in WAYS[way](*operands(2, 2, 2)):
             command = [sys.executable, __file__, *settings, "--one", way, job]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             one = json.loads(done.stdout.splitlines()[-1])
             results.setdefault(way, {})[job] = one
             times = f"{one['seconds']:8.3f} s {one['processor_seconds']:8.3f} s of processors"
             print(f"{way:14} {job:18} {times} {one['peak_bytes'] / 2**20:9.0f} MiB", flush=True)
-    report = {"tokens": sizes[0], "features": sizes[1], "classes": sizes[2], "ways": results}
+    report = {"tokens": sizes[0], "features": sizes[1], "classes": sizes[2], "threads": arguments.threads}
+    report["ways"] = results
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
 

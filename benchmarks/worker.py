@@ -26,7 +26,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     cells = [Cell(**{**cell, "shape": tuple(cell["shape"])}) for cell in request["cells"]]
     part = cells[0].part
-    pinned = part != ALL and _pin()
+    pinned = part != ALL and pin()
     # Peers print to standard output now and then; ours is the parent's.
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -53,7 +53,7 @@ def main() -> None:
         print(json.dumps({"facts": {"lost": round(max(0.0, 1 - processor / wall), 3)}}), file=report)
 
 
-def _pin() -> bool:
+def pin() -> bool:
     """Keep this process, and the threads it will start, on one processor: the last, as interrupts favour the first."""
     if not hasattr(os, "sched_setaffinity"):
         return False

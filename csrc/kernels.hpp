@@ -6,14 +6,16 @@ namespace softfloor {
 
 enum Dtype { float16, bfloat16, float32, float64, dtype_count };
 
-// Elementwise: every operand has the function's dtype; parameters are the last inputs. Where there are any, a second
-// set of kernels has them fixed at their defaults and takes the other inputs only.
+// Elementwise: every operand has the function's dtype; parameters are the last inputs, and may be wide: float32 beside
+// float16 and bfloat16. Where there are any, a second set of kernels has them fixed at their defaults and takes the
+// other inputs only.
 using Kernel = void (*)(const void* const* in, void* const* out, size_t n);
-using IsDefault = bool (*)(const void* parameter);
+using IsDefault = bool (*)(const void* value, int parameter);
 struct ElementwiseEntry {
     const char* name;
     const char* variant;
     int inputs, outputs, parameters;
+    bool parameters_are_wide;
     Kernel kernels[dtype_count];
     Kernel at_defaults[dtype_count];
     IsDefault is_default[dtype_count];

@@ -16,11 +16,11 @@ namespace {
 
 using namespace softfloor;
 
-int bfloat16_type = NPY_NOTYPE;
 PyArray_DTypeMeta* bfloat16_class = nullptr;
 
 int type_number(char letter, Dtype dtype) {
     if (letter == 'd') return NPY_DOUBLE;
+    if (letter == 'P') return dtype == float64 ? NPY_DOUBLE : NPY_FLOAT;  // a wide parameter
     if (letter == 'l') return NPY_INT64;
     const int numbers[dtype_count] = {NPY_HALF, bfloat16_type, NPY_FLOAT, NPY_DOUBLE};
     return numbers[dtype];
@@ -65,26 +65,35 @@ PyObject* make_ufunc(const LoopTypes& types, void* const (&data)[dtype_count], c
 }
 
 // bfloat16 beside Python numbers stays bfloat16, as NumPy's own types do; by itself NumPy would widen it to float32.
+// Operands from `wide` on, up to the outputs, are wide parameters.
+template <int wide>
 int promote_to_bfloat16(PyObject* ufunc, PyArray_DTypeMeta* const[], PyArray_DTypeMeta* const signature[],
                         PyArray_DTypeMeta* result[]) {
-    for (int k = 0; k < reinterpret_cast<PyUFuncObject*>(ufunc)->nargs; ++k) {
-        result[k] = signature[k] ? signature[k] : bfloat16_class;
+    auto* own = reinterpret_cast<PyUFuncObject*>(ufunc);
+    for (int k = 0; k < own->nargs; ++k) {
+        result[k] = signature[k] ? signature[k] : k >= wide && k < own->nin ? &PyArray_FloatDType : bfloat16_class;
         Py_INCREF(result[k]);
     }
     return 0;
 }
 
-int add_bfloat16_promoters(PyObject* ufunc, int inputs, int outputs) {
+// One promoter per combination of operands; wide parameters may be of any dtype.
+int add_bfloat16_promoters(PyObject* ufunc, int operands, int wide_parameters, int outputs) {
     PyArray_DTypeMeta* const classes[] = {bfloat16_class, &PyArray_PyFloatDType, &PyArray_PyLongDType};
-    PyObject* promoter = PyCapsule_New(reinterpret_cast<void*>(promote_to_bfloat16), "numpy._ufunc_promoter", nullptr);
-    int combinations = 1, status = promoter ? 0 : -1;
-    for (int k = 0; k < inputs; ++k) combinations *= 3;
+    auto promote = !wide_parameters ? promote_to_bfloat16<NPY_MAXARGS>
+                   : operands == 2  ? promote_to_bfloat16<2>
+                                    : promote_to_bfloat16<3>;
+    PyObject* promoter = PyCapsule_New(reinterpret_cast<void*>(promote), "numpy._ufunc_promoter", nullptr);
+    int inputs = operands + wide_parameters, combinations = 1, status = promoter ? 0 : -1;
+    for (int k = 0; k < operands; ++k) combinations *= 3;
     for (int number = 0; status == 0 && number < combinations; ++number) {
         PyObject* types = PyTuple_New(inputs + outputs);
-        bool any_bfloat16 = false, any_python = false;
+        bool any_bfloat16 = false, any_python = wide_parameters > 0;
         for (int k = 0, digits = number; k < inputs + outputs; ++k, digits /= 3) {
-            PyObject* type = k < inputs ? reinterpret_cast<PyObject*>(classes[digits % 3]) : Py_None;
-            (digits % 3 ? any_python : any_bfloat16) |= k < inputs;
+            PyObject* type = k < operands ? reinterpret_cast<PyObject*>(classes[digits % 3])
+                             : k < inputs ? reinterpret_cast<PyObject*>(&PyArrayDescr_Type)
+                                          : Py_None;
+            (digits % 3 ? any_python : any_bfloat16) |= k < operands;
             PyTuple_SET_ITEM(types, k, Py_NewRef(type));
         }
         if (any_bfloat16 && any_python) status = PyUFunc_AddPromoter(ufunc, types, promoter);
@@ -97,11 +106,16 @@ int add_bfloat16_promoters(PyObject* ufunc, int inputs, int outputs) {
 PyObject* make_elementwise(int index, const char* name, const char* doc, bool at_defaults) {
     const ElementwiseEntry& entry = current_table().elementwise[index];
     int inputs = entry.inputs - (at_defaults ? entry.parameters : 0);
+    int wide_parameters = entry.parameters_are_wide && !at_defaults ? entry.parameters : 0;
+    char letters[maximum_operands];
+    for (int k = 0; k < inputs + entry.outputs; ++k)
+        letters[k] = k >= inputs - wide_parameters && k < inputs ? 'P' : 'T';
     void* data[dtype_count];
     for (int dtype = 0; dtype < dtype_count; ++dtype)
         data[dtype] = new ElementwiseLoop{index, Dtype(dtype), inputs, entry.outputs, at_defaults};
-    PyObject* ufunc = make_ufunc({inputs, entry.outputs, "TTTTTT", elementwise_loop}, data, name, doc, nullptr);
-    if (ufunc && add_bfloat16_promoters(ufunc, inputs, entry.outputs) < 0) Py_CLEAR(ufunc);
+    PyObject* ufunc = make_ufunc({inputs, entry.outputs, letters, elementwise_loop}, data, name, doc, nullptr);
+    if (ufunc && add_bfloat16_promoters(ufunc, inputs - wide_parameters, wide_parameters, entry.outputs) < 0)
+        Py_CLEAR(ufunc);
     return ufunc;
 }
 

@@ -11,11 +11,13 @@ namespace softfloor {
 constexpr size_t itemsizes[dtype_count] = {2, 2, 4, 8};
 constexpr int maximum_operands = 9;
 
-// The operands of one call: pointers and steps, inputs before outputs.
+// The operands of one call: pointers, steps and sizes of an item, inputs before outputs.
 struct Operands {
     char* memory[maximum_operands];
     ptrdiff_t steps[maximum_operands];
+    size_t sizes[maximum_operands];
     int inputs, outputs;
+    bool contiguous(int k) const { return steps[k] == ptrdiff_t(sizes[k]); }
 };
 
 template <size_t size> void copy_strided(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t n) {

@@ -37,17 +37,17 @@ inline void stream_lines([[maybe_unused]] char* to, [[maybe_unused]] const char*
 }
 
 // Whether streaming is possible: contiguous results that start at the same place of a line, apart from the inputs.
-inline bool can_stream(const Operands& all, size_t size, size_t n) {
+inline bool can_stream(const Operands& all, size_t n) {
 #if !defined(__SSE2__)
     return false;
 #endif
     size_t bytes = 0;
-    for (int k = 0; k < all.inputs + all.outputs; ++k) bytes += all.steps[k] ? n * size : 0;
+    for (int k = 0; k < all.inputs + all.outputs; ++k) bytes += all.steps[k] ? n * all.sizes[k] : 0;
     if (bytes < streaming_bytes.load(std::memory_order_relaxed)) return false;
     for (int k = all.inputs; k < all.inputs + all.outputs; ++k) {
         uintptr_t start = reinterpret_cast<uintptr_t>(all.memory[k]);
         uintptr_t first = reinterpret_cast<uintptr_t>(all.memory[all.inputs]);
-        if (all.steps[k] != ptrdiff_t(size) || start % size || (start - first) % line) return false;
+        if (!all.contiguous(k) || start % all.sizes[k] || (start - first) % line) return false;
         for (int j = 0; j < all.inputs; ++j)
             if (all.memory[j] == all.memory[k]) return false;  // its lines are in the cache by then
     }
@@ -57,20 +57,23 @@ inline bool can_stream(const Operands& all, size_t size, size_t n) {
 // Whether it pays: a function that calculates for longer than memory takes hides the loads of those lines, and
 // streaming costs a copy. An ordinary pass beyond the caches took 0.07 ns per byte of the operands, a streaming one
 // 0.04.
-inline bool streaming_pays(const ElementCost& cost, const Operands& all, size_t size) {
+inline bool streaming_pays(const ElementCost& cost, const Operands& all) {
     constexpr double nanoseconds_per_byte = 0.0625;
-    double bytes = double(size_t(all.inputs + all.outputs) * size);
-    return cost.nanoseconds() < nanoseconds_per_byte * bytes || streaming_bytes.load(std::memory_order_relaxed) == 0;
+    size_t bytes = 0;
+    for (int k = 0; k < all.inputs + all.outputs; ++k) bytes += all.sizes[k];
+    return cost.nanoseconds() < nanoseconds_per_byte * double(bytes) ||
+           streaming_bytes.load(std::memory_order_relaxed) == 0;
 }
 
 // Results go through a buffer in the first-level cache. Four pages are walked side by side: four streams keep more of
-// the memory busy than one.
-inline void streamed_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end) {
+// the memory busy than one. Outputs have one size.
+inline void streamed_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
+    const size_t size = all.sizes[all.inputs];
     constexpr size_t page = 4096, part = 1024, pages = 4;
     constexpr int maximum_outputs = 2;
     alignas(line) char results[maximum_outputs][part];
     BlockedOperand operands[maximum_operands];
-    for (int k = 0; k < all.inputs; ++k) operands[k].set(all.memory[k], all.steps[k], size);
+    for (int k = 0; k < all.inputs; ++k) operands[k].set(all.memory[k], all.steps[k], all.sizes[k]);
 
     bool first = true;
     auto compute = [&](size_t i, size_t n, bool stream) {

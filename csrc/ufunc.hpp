@@ -18,33 +18,40 @@ struct ElementwiseLoop {
 };
 
 // True unless the two walk over exactly the same elements or over none in common: then an earlier result may be a later
-// operand (accumulate), and elements must be computed one after another.
-inline bool entangled(const char* a, ptrdiff_t a_step, const char* b, ptrdiff_t b_step, size_t n, size_t size) {
-    if (a == b && a_step == b_step && a_step != 0) return false;
-    auto range = [&](const char* start, ptrdiff_t step, uintptr_t& low, uintptr_t& high) {
+// operand (accumulate), and elements must be computed one after another. Operands that lie between one another, as the
+// halves of an interleaved array do, have none in common.
+inline bool entangled(const Operands& all, int j, int k, size_t n) {
+    const char *a = all.memory[j], *b = all.memory[k];
+    ptrdiff_t a_step = all.steps[j], b_step = all.steps[k];
+    if (a_step == b_step && a_step != 0) {
+        if (a == b && all.sizes[j] == all.sizes[k]) return false;
+        ptrdiff_t step = a_step < 0 ? -a_step : a_step, apart = (b - a) % step;
+        if (apart < 0) apart += step;
+        if (apart >= ptrdiff_t(all.sizes[j]) && step - apart >= ptrdiff_t(all.sizes[k])) return false;
+    }
+    auto range = [&](const char* start, ptrdiff_t step, size_t size, uintptr_t& low, uintptr_t& high) {
         low = high = reinterpret_cast<uintptr_t>(start);
         (step < 0 ? low : high) += uintptr_t(ptrdiff_t(n - 1) * step);
         high += size;
     };
     uintptr_t a_low, a_high, b_low, b_high;
-    range(a, a_step, a_low, a_high);
-    range(b, b_step, b_low, b_high);
+    range(a, a_step, all.sizes[j], a_low, a_high);
+    range(b, b_step, all.sizes[k], b_low, b_high);
     return a_low < b_high && b_low < a_high;
 }
 
-inline void contiguous_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end) {
+inline void contiguous_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
     const void* in[maximum_operands];
     void* out[maximum_operands];
-    for (int k = 0; k < all.inputs; ++k) in[k] = all.memory[k] + begin * size;
-    for (int k = 0; k < all.outputs; ++k) out[k] = all.memory[all.inputs + k] + begin * size;
+    for (int k = 0; k < all.inputs; ++k) in[k] = all.memory[k] + begin * all.sizes[k];
+    for (int k = 0; k < all.outputs; ++k) out[k] = all.memory[all.inputs + k] + begin * all.sizes[all.inputs + k];
     kernel(in, out, end - begin);
 }
 
 // Blocks keep all operands in the first-level cache between conversion and use.
-inline void blocked_range(Kernel kernel, const Operands& all, size_t size, size_t begin, size_t end,
-                          size_t block_size) {
+inline void blocked_range(Kernel kernel, const Operands& all, size_t begin, size_t end, size_t block_size) {
     BlockedOperand operands[maximum_operands];
-    for (int k = 0; k < all.inputs + all.outputs; ++k) operands[k].set(all.memory[k], all.steps[k], size);
+    for (int k = 0; k < all.inputs + all.outputs; ++k) operands[k].set(all.memory[k], all.steps[k], all.sizes[k]);
     for (size_t i = begin; i < end; i += block_size) {
         size_t n = end - i < block_size ? end - i : block_size;
         const void* in[maximum_operands];
@@ -61,8 +68,9 @@ inline bool take_defaults(const ElementwiseEntry& entry, Dtype dtype, Operands& 
     if (entry.parameters == 0) return false;
     int others = entry.inputs - entry.parameters;
     for (int k = others; k < entry.inputs; ++k)
-        if (operands.steps[k] != 0 || !entry.is_default[dtype](operands.memory[k])) return false;
+        if (operands.steps[k] != 0 || !entry.is_default[dtype](operands.memory[k], k - others)) return false;
     for (int k = 0; k < entry.outputs; ++k) {
+        operands.sizes[others + k] = operands.sizes[entry.inputs + k];
         operands.memory[others + k] = operands.memory[entry.inputs + k];
         operands.steps[others + k] = operands.steps[entry.inputs + k];
     }
@@ -75,7 +83,11 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     const ElementwiseEntry& entry = current_table().elementwise[loop.index];
     size_t n = size_t(dimensions[0]), size = itemsizes[loop.dtype];
     if (n == 0) return;
-    Operands operands = {{}, {}, loop.inputs, loop.outputs};
+    Operands operands = {{}, {}, {}, loop.inputs, loop.outputs};
+    for (int k = 0; k < loop.inputs + loop.outputs; ++k) {
+        bool parameter = !loop.at_defaults && k >= loop.inputs - entry.parameters && k < loop.inputs;
+        operands.sizes[k] = parameter && entry.parameters_are_wide && size < 4 ? 4 : size;
+    }
     std::memcpy(operands.memory, args, size_t(loop.inputs + loop.outputs) * sizeof *args);
     std::memcpy(operands.steps, steps, size_t(loop.inputs + loop.outputs) * sizeof *steps);
     bool at_defaults = loop.at_defaults || take_defaults(entry, loop.dtype, operands);
@@ -84,25 +96,23 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     size_t block_size = block;
     for (int k = operands.inputs; k < operands.inputs + operands.outputs; ++k)
         for (int j = 0; j < k; ++j)
-            if (n > 1 &&
-                entangled(operands.memory[k], operands.steps[k], operands.memory[j], operands.steps[j], n, size))
-                block_size = 1;
-    bool contiguous = block_size == block, stream = contiguous && can_stream(operands, size, n);
-    for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.steps[k] == ptrdiff_t(size);
+            if (n > 1 && entangled(operands, j, k, n)) block_size = 1;
+    bool contiguous = block_size == block, stream = contiguous && can_stream(operands, n);
+    for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.contiguous(k);
     size_t page = 4096 / size;  // threads share no page, so each first touches its own
     if (stream) {
         // From memory every function looks slow: what it costs shows in the cache, where a page is computed once more.
         FloatingPointEnvironment environment;
         if (contiguous && n >= page && loop.cost.is_young()) {
-            contiguous_range(kernel, operands, size, 0, page);
-            loop.cost.measure(page, [&] { contiguous_range(kernel, operands, size, 0, page); });
+            contiguous_range(kernel, operands, 0, page);
+            loop.cost.measure(page, [&] { contiguous_range(kernel, operands, 0, page); });
         }
-        stream = streaming_pays(loop.cost, operands, size);
+        stream = streaming_pays(loop.cost, operands);
     }
     parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
-        if (stream) streamed_range(kernel, operands, size, begin, end);
-        else if (contiguous) contiguous_range(kernel, operands, size, begin, end);
-        else blocked_range(kernel, operands, size, begin, end, block_size);
+        if (stream) streamed_range(kernel, operands, begin, end);
+        else if (contiguous) contiguous_range(kernel, operands, begin, end);
+        else blocked_range(kernel, operands, begin, end, block_size);
     });
 }
 

@@ -9,6 +9,8 @@
 
 namespace softfloor {
 
+inline int bfloat16_type = NPY_NOTYPE;  // known once ml_dtypes is imported
+
 struct UfuncCall {
     PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* ufunc;
@@ -17,6 +19,7 @@ struct UfuncCall {
     PyObject* defaults;     // their default values
     PyObject* recover;      // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
     Py_ssize_t required;    // operands before the parameters
+    int wide;               // whether parameters are float32 beside half precision
     PyObject* dictionary;
     PyObject* weak_references;
 };
@@ -53,19 +56,26 @@ inline Py_ssize_t parameter_place(const UfuncCall* self, PyObject* name) {
     return place;
 }
 
-// A Python float as the array that NumPy would make of it beside operands of one dtype; null, without an error, where
-// that is for NumPy to say. NumPy takes hundreds of nanoseconds to find out the same.
-inline PyObject* like_operands(PyObject* value, PyObject* const* operands, Py_ssize_t count) {
-    if (!PyFloat_CheckExact(value)) return nullptr;
-    double number = PyFloat_AS_DOUBLE(value);
-    if (!(number > -1e30 && number < 1e30)) return nullptr;  // beyond, a cast might overflow
+// A Python float, or any default, as the array that NumPy would make of it beside operands of one dtype; null, without
+// an error, where that is for NumPy to say. NumPy takes hundreds of nanoseconds to find out the same, and buffers what
+// it has to cast.
+inline PyObject* like_operands(const UfuncCall* self, PyObject* value, bool is_default, PyObject* const* operands) {
+    if (!PyFloat_CheckExact(value) && !is_default) return nullptr;
+    double number = PyFloat_AsDouble(value);
+    bool bounded = number > -1e30 && number < 1e30;  // beyond, a cast might overflow
+    if (PyErr_Occurred() || (!bounded && number != Py_HUGE_VAL)) {
+        PyErr_Clear();
+        return nullptr;
+    }
     int type = NPY_NOTYPE;
-    for (Py_ssize_t i = 0; i < count; ++i) {
+    for (Py_ssize_t i = 0; i < self->required; ++i) {
         if (!PyArray_CheckExact(operands[i])) return nullptr;
         int own = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(operands[i]));
-        if ((own != NPY_FLOAT && own != NPY_DOUBLE) || (i > 0 && own != type)) return nullptr;
+        bool half = self->wide && (own == NPY_HALF || own == bfloat16_type);
+        if ((own != NPY_FLOAT && own != NPY_DOUBLE && !half) || (i > 0 && own != type)) return nullptr;
         type = own;
     }
+    if (type != NPY_DOUBLE) type = NPY_FLOAT;
     PyObject* array = PyArray_SimpleNew(0, nullptr, type);
     if (!array) {
         PyErr_Clear();
@@ -90,7 +100,11 @@ inline PyObject* call_with_parameters(UfuncCall* self, PyObject* const* args, Py
     PyObject** all = stack + 1;
     Py_ssize_t used = 0;
     for (Py_ssize_t i = 0; i < self->required; ++i) all[used++] = args[i];
-    for (Py_ssize_t i = 0; i < parameters; ++i) all[used++] = PyTuple_GET_ITEM(self->defaults, i);
+    bool is_default[room] = {};
+    for (Py_ssize_t i = 0; i < parameters; ++i) {
+        is_default[i] = true;
+        all[used++] = PyTuple_GET_ITEM(self->defaults, i);
+    }
     for (Py_ssize_t i = self->required; i < count; ++i) all[used++] = args[i];
     Py_ssize_t positional = used, kept = 0;
     PyObject* kept_names[room];
@@ -98,8 +112,10 @@ inline PyObject* call_with_parameters(UfuncCall* self, PyObject* const* args, Py
     for (Py_ssize_t i = 0; i < named; ++i) {
         PyObject* name = PyTuple_GET_ITEM(keywords, i);
         Py_ssize_t place = parameter_place(self, name);
-        if (place < parameters) all[self->required + place] = args[count + i];
-        else {
+        if (place < parameters) {
+            all[self->required + place] = args[count + i];
+            is_default[place] = false;
+        } else {
             keeps_dtype &= PyUnicode_CompareWithASCIIString(name, "out") == 0;
             kept_names[kept++] = name;
             all[used++] = args[count + i];
@@ -111,7 +127,7 @@ inline PyObject* call_with_parameters(UfuncCall* self, PyObject* const* args, Py
     PyObject* made[room] = {};
     for (Py_ssize_t i = 0; keeps_dtype && i < parameters; ++i) {
         PyObject*& value = all[self->required + i];
-        if ((made[i] = like_operands(value, args, self->required))) value = made[i];
+        if ((made[i] = like_operands(self, value, is_default[i], args))) value = made[i];
     }
     PyObject* result = kept && !rest ? nullptr
                                      : PyObject_Vectorcall(self->ufunc, all,
@@ -142,11 +158,14 @@ inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t fl
 
 inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
-    static const char* names[] = {"ufunc", "required", "parameters", "defaults", "recover", "at_defaults", nullptr};
+    static const char* names[] = {"ufunc",   "required",    "parameters", "defaults",
+                                  "recover", "at_defaults", "wide",       nullptr};
     PyObject *ufunc, *parameters, *defaults, *recover, *at_defaults = Py_None;
     Py_ssize_t required;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O|O", const_cast<char**>(names), &ufunc, &required,
-                                     &PyTuple_Type, &parameters, &PyTuple_Type, &defaults, &recover, &at_defaults))
+    int wide = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnO!O!O|Op", const_cast<char**>(names), &ufunc, &required,
+                                     &PyTuple_Type, &parameters, &PyTuple_Type, &defaults, &recover, &at_defaults,
+                                     &wide))
         return -1;
     if (PyTuple_GET_SIZE(parameters) != PyTuple_GET_SIZE(defaults)) {
         PyErr_SetString(PyExc_ValueError, "one default per parameter");
@@ -158,6 +177,7 @@ inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords)
     Py_XSETREF(self->defaults, Py_NewRef(defaults));
     Py_XSETREF(self->recover, Py_NewRef(recover));
     self->required = required;
+    self->wide = wide;
     self->vectorcall = call_ufunc;
 #if PY_VERSION_HEX < 0x030C0000
     // Later versions let Python subclasses inherit the flag; without it keywords would travel through a dict.

@@ -70,12 +70,45 @@ def test_array_ufunc(case):
 @every_case
 def test_dask_stays_lazy(case):
     dask = pytest.importorskip("dask.array")
-    if case.outputs > 1:
-        pytest.skip("Dask takes no ufunc with two outputs")
     operands = tuple(a.reshape(20, 30) for a in operands_of(case, np.float32, 600))
     lazy = case(*(dask.from_array(a, chunks=(7, 11)) for a in operands))
     assert all(isinstance(r, dask.Array) for r in lazy)
     assert_all_same_bits(tuple(r.compute(scheduler="synchronous") for r in lazy), case(*operands))
+
+
+@every_case
+def test_dask_arrays_in_xarray(case):
+    xarray, dask = pytest.importorskip("xarray"), pytest.importorskip("dask.array")
+    operands = tuple(a.reshape(20, 30) for a in operands_of(case, np.float32, 600))
+    labelled = xarray.DataArray(
+        dask.from_array(operands[0], chunks=(7, 11)), dims=("row", "column"), coords={"row": range(20)}
+    )
+    for result, plain in zip(case(labelled, *operands[1:]), case(*operands), strict=True):
+        assert isinstance(result.data, dask.Array)
+        assert result.coords.equals(labelled.coords)
+        assert_same_bits(result.compute(scheduler="synchronous").values, plain)
+
+
+def test_dask_with_several_outputs():
+    """Dask refuses ufuncs of two outputs; operands are broadcast, cut alike and mixed with numbers all the same."""
+    dask = pytest.importorskip("dask.array")
+    gate, up = np.random.default_rng(0).normal(0, 3, (2, 6, 8)).astype(np.float32)
+    lazy, row = dask.from_array(gate, chunks=(4, 3)), dask.from_array(up[0], chunks=5)
+    for given, plain in (
+        ((lazy, up, 1.0), (gate, up, 1.0)),
+        ((lazy, row, up), (gate, up[0], up)),
+        ((gate, row, 2), (gate, up[0], 2)),
+    ):
+        results = sf.swiglu.vjp(*given, limit=2.0)
+        assert all(isinstance(r, dask.Array) for r in results)
+        assert all(r.dtype == np.float32 for r in results)
+        computed = dask.compute(*results, scheduler="synchronous")
+        assert_all_same_bits(computed, sf.swiglu.vjp(*plain, limit=2.0))
+    assert all(r.dtype == np.float64 for r in sf.silu.value_and_derivative(lazy, dtype=np.float64))
+    with pytest.raises(TypeError, match="out cannot be given with Dask arrays"):
+        sf.silu.value_and_derivative(lazy, out=(gate, up))
+    with pytest.raises(TypeError, match="no keyword 'betta'"):
+        sf.silu.value_and_derivative(lazy, betta=1.0)
 
 
 @every_activation

@@ -110,6 +110,88 @@ def test_xarray_stays_lazy():
         assert "sample" in result.coords
 
 
+def test_xarray_losses_of_entries():
+    """Labels and weights of entries match by name."""
+    z = labelled()
+    labels = (z > 0).astype(float).transpose("class", "sample", "time")
+    weight = xarray.DataArray([1.0, 2.0], dims="sample", coords={"sample": [10, 20]})
+    loss, gradient = sf.sigmoid_cross_entropy.value_and_grad(z, labels, weight=weight)
+    expected = sf.sigmoid_cross_entropy.value_and_grad(Z, Z > 0, weight=np.array([1.0, 2.0])[:, None, None])
+    assert_same_bits(loss, expected[0])
+    xarray.testing.assert_identical(gradient, z.copy(data=expected[1]))
+    assert sf.sigmoid_cross_entropy(z, labels, reduction="none").dims == z.dims
+    with pytest.raises(ValueError, match=r"weight has dimensions \['layer'\], which the first operand does not have"):
+        sf.sigmoid_cross_entropy(z, labels, weight=weight.rename(sample="layer"))
+
+
+def test_xarray_losses_of_log_probabilities():
+    q, labels = sf.log_softmax(labelled(), "class"), np.array([[0, 1, 2], [3, 2, 1]])
+    targets = xarray.DataArray(labels.T, dims=("time", "sample"), coords={"sample": [10, 20]})
+    weight = xarray.DataArray([1.0, 2.0, 3.0, 4.0], dims="class", coords={"class": list("wxyz")})
+    loss, gradient = sf.nll.value_and_grad(q, targets, "class", weight=weight)
+    expected = sf.nll.value_and_grad(q.values, labels, weight=weight.values)
+    assert_same_bits(loss, expected[0])
+    xarray.testing.assert_identical(gradient, q.copy(data=expected[1]))
+    assert sf.nll(q, targets, "class", reduction="none").dims == ("sample", "time")
+
+
+def test_xarray_vjp_of_losses_of_rows():
+    z, labels = labelled(), np.array([[0, 1, 2], [3, 2, 1]])
+    cotangent = z.max("class").transpose("time", "sample")
+    found = sf.softmax_cross_entropy.vjp(z, labels, cotangent, "class", reduction="none")
+    expected = sf.softmax_cross_entropy.vjp(Z, labels, cotangent.values.T, reduction="none")
+    xarray.testing.assert_identical(found, z.copy(data=expected))
+
+
+def layer():
+    """Hidden states and a weight of the same shape, whose gradients must not be taken for each other."""
+    hidden = xarray.DataArray(
+        Z[0, :, :3], dims=("token", "feature"), coords={"token": [3, 1, 2], "feature": list("fgh")}
+    )
+    weight = xarray.DataArray(Z[1, :, :3], dims=("class", "feature"), coords={"feature": list("fgh")}, name="w")
+    return hidden, weight, xarray.DataArray([0, 2, 1], dims="token", coords={"token": [3, 1, 2]})
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_xarray_linear_cross_entropy(lazy):
+    hidden, weight, labels = layer()
+    expected = sf.linear_cross_entropy.value_and_grad(hidden.values, weight.values, labels.values)
+    if lazy:
+        pytest.importorskip("dask.array")
+        hidden = hidden.chunk({"token": 2})
+    loss, (dhidden, dweight) = sf.linear_cross_entropy.value_and_grad(hidden, weight.T, labels)
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-6)
+    xarray.testing.assert_allclose(dhidden.compute(), hidden.copy(data=expected[1][0]).compute(), rtol=1e-5)
+    xarray.testing.assert_allclose(dweight.compute(), weight.copy(data=expected[1][1]), rtol=1e-5)
+    assert list(dweight.coords) == ["feature"]
+    losses = sf.linear_cross_entropy(hidden, weight, labels, reduction="none")
+    assert losses.dims == ("token",)
+    (one,) = sf.linear_cross_entropy.vjp(hidden, weight, labels, 2.0, gradients=("weight",))
+    np.testing.assert_allclose(one.values, 2 * expected[1][1], rtol=1e-5)
+    with pytest.raises(ValueError, match="weight has other coordinates"):
+        sf.linear_cross_entropy(hidden, weight.assign_coords(feature=list("gfh")), labels)
+
+
+def test_pandas_other_losses():
+    table = frame()
+    labels = (table > 0).astype(float)
+    loss, gradient = sf.sigmoid_cross_entropy.value_and_grad(table, labels)
+    assert_same_bits(loss, sf.sigmoid_cross_entropy(Z[0], Z[0] > 0))
+    pandas.testing.assert_frame_equal(gradient, pandas.DataFrame(gradient.to_numpy(), table.index, table.columns))
+    targets = pandas.Series([0, 3, 1], index=table.index)
+    losses = sf.nll(sf.log_softmax(table), targets, reduction="none")
+    assert losses.index.equals(table.index)
+    weight = pandas.DataFrame(Z[1], index=["a", "b", "c"], columns=table.columns)
+    bias = pandas.Series([0.0, 1.0, 2.0], index=weight.index)
+    classes = pandas.Series([0, 2, 1], index=table.index)
+    _, gradients = sf.linear_cross_entropy.value_and_grad(table, weight, classes, bias)
+    for one, operand in zip(gradients, (table, weight, bias), strict=True):
+        assert type(one) is type(operand)
+        assert one.index.equals(operand.index)
+    with pytest.raises(ValueError, match="weight has another index"):
+        sf.linear_cross_entropy(table, weight[list("xwyz")], classes)
+
+
 @every_row_function
 @pytest.mark.parametrize("axis", [-1, 0, 1, "columns", "index"])
 def test_pandas_frame(function, axis):

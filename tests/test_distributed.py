@@ -33,6 +33,10 @@ def test_two_processes(client):
         "gradient": gradient,
         "vjp": sf.softmax.vjp(lazy, z),
         "gelu": sf.gelu(lazy),
+        "silu": sf.silu(lazy, beta=1.5),
+        "swiglu": sf.swiglu(lazy, z),
+        "dgate": sf.gated_presets["ling-3"].vjp(lazy, z, 1.0)[0],
+        "packed": sf.gated("tanh", limit=2.0).packed(lazy, gate="last"),
     }
     there = dict(zip(results, client.compute(list(results.values()), sync=True), strict=True))
     for name, lazy_result in results.items():

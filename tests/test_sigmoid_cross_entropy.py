@@ -197,3 +197,24 @@ def test_bad_input():
     for out in (np.ones(3), np.ones((2, 3), np.float32), [0.0]):
         with pytest.raises(ValueError, match="out must be an array of float64"):
             cross_entropy.value_and_grad(z, z, out=out)
+
+
+@pytest.mark.parametrize("reduction", ("mean", "sum", "none"))
+def test_vjp(reduction):
+    z = np.random.default_rng(0).normal(size=(3, 5))
+    labels, weights = np.linspace(0, 1, 15).reshape(3, 5), {"pos_weight": 2.0, "weight": np.array([1.0, 2, 3, 4, 5])}
+    gradient = sf.sigmoid_cross_entropy.value_and_grad(z, labels, reduction=reduction, **weights)[1]
+    scaled = sf.sigmoid_cross_entropy.vjp(z, labels, -3.0, reduction=reduction, **weights)
+    np.testing.assert_allclose(scaled, -3 * gradient, rtol=1e-15)
+    alone = sf.sigmoid_cross_entropy.vjp(z, labels, 1.0, reduction=reduction, **weights)
+    np.testing.assert_array_equal(alone, gradient)
+    column, out = np.array([[1.0], [-2.0], [0.0]]), np.empty_like(z)
+    if reduction == "none":
+        result = sf.sigmoid_cross_entropy.vjp(z, labels, column, reduction="none", out=out, **weights)
+        assert result is out
+        np.testing.assert_allclose(out, column * gradient, rtol=1e-15)
+        with pytest.raises(ValueError, match=r"cotangent has shape \(2,\), which does not broadcast to \(3, 5\)"):
+            sf.sigmoid_cross_entropy.vjp(z, labels, np.ones(2), reduction="none")
+    else:
+        with pytest.raises(ValueError, match=r"the loss is a scalar; got a cotangent of shape \(3, 1\)"):
+            sf.sigmoid_cross_entropy.vjp(z, labels, column, reduction=reduction)

@@ -145,7 +145,9 @@ def test_the_default_parameter(case, dtype):
 def test_parameters_promote_and_broadcast_like_operands(case, dtype, parameter_dtype):
     operands = tuple(a.reshape(1, 5) for a in operands_of(case, dtype, 5)[: len(case.function.operands)])
     parameters = tuple(np.array([[0.5], [1.25], [-3.0]], parameter_dtype) for _ in case.function.parameters)
-    common = np.result_type(dtype, parameter_dtype)
+    # Parameters of gated units are float32 beside half precision, which leaves that as it is.
+    stays = case.function.wide and (dtype, parameter_dtype) == (np.float16, np.float32)
+    common = np.dtype(dtype) if stays else np.result_type(dtype, parameter_dtype)
     result = case(*operands, *parameters)
     assert all(r.dtype == common and r.shape == (3, 5) for r in result)
     assert_all_same_bits(
@@ -156,7 +158,7 @@ def test_parameters_promote_and_broadcast_like_operands(case, dtype, parameter_d
 @every_case
 @every_dtype
 def test_broadcasting(case, dtype):
-    shapes = [(4, 1, 3), (1, 5, 1), (3,), ()]
+    shapes = [(4, 1, 3), (1, 5, 1), (3,), (), (5, 1), (1,)]
     operands = tuple(
         a[: int(np.prod(shape))].reshape(shape)
         for a, shape in zip(operands_of(case, dtype, 12), shapes[: case.inputs], strict=True)
@@ -209,16 +211,19 @@ def test_the_functions_of_an_activation_agree(activation, dtype):
     assert_same_bits(activation.vjp(x, np.full_like(x, -1)), -slope)
 
 
-@pytest.mark.parametrize("name", sf.catalogue.GATES)
+@pytest.mark.parametrize("name", [name for name, record in sf.catalogue.GATES.items() if not record.softcaps])
 @every_dtype
 def test_a_gate_agrees_with_its_activation(name, dtype):
     gate, activation = sf.get(name), sf.get(sf.catalogue.GATES[name].activation)
     x = operands_of(CASES[0], dtype, 4000)[0]
     one = np.ones_like(x)
-    assert_same_bits(gate(x, one), activation(x))
-    dgate, dup = gate.vjp(x, one, one)
+    value, (dgate, dup) = gate(x, one), gate.vjp(x, one, one)
     assert_same_bits(dgate, activation.derivative(x))
-    assert_same_bits(dup, activation(x))
+    assert_same_bits(dup, value)
+    # A subnormal gate has all its digits in a unit, which may round a result to the other side.
+    tiny = (np.abs(x) < 1e-300) & (np.dtype(dtype) == np.float64)
+    assert_same_bits(value[~tiny], activation(x)[~tiny])
+    np.testing.assert_array_max_ulp(value[tiny].astype(np.float64), activation(x)[tiny].astype(np.float64), 1)
 
 
 @every_case

@@ -16,7 +16,7 @@ import numpy as np
 
 import softfloor as sf
 from softfloor import _core
-from softfloor.catalogue import ACTIVATIONS, ROWS
+from softfloor.catalogue import ACTIVATIONS, GATES
 from ulp import FORMATS, dtype_of
 
 FILE = Path(__file__).resolve().parents[1] / "tests" / "accuracy" / "golden.json"
@@ -43,8 +43,28 @@ def elementwise_ufuncs() -> dict[str, np.ufunc]:
     return {
         f"{name}.{variant}": _core.make_ufunc(name, variant, name, "")
         for name, variant in _core.kernels()
-        if name not in ROWS
+        if name in ACTIVATIONS and not variant.startswith("gated")
     }
+
+
+def of_gates(dtype: str) -> dict[str, object]:
+    """Results of the unit of each activation: plain, with its activation's parameter, and with all parameters."""
+    found: dict[str, object] = {}
+    for unit in [sf.gated(name) for name in ACTIVATIONS] + [sf.get(name) for name in GATES if GATES[name].softcaps]:
+        for variant, function in (("value", unit), ("vjp", unit.vjp)):
+            count = len(function.operands)
+            operands = [inputs(dtype, k) for k in range(count)]
+            own = {name: inputs(dtype, count + k) for k, name in enumerate(function.parameters)}
+            key = f"{unit.name}.{variant}"
+            found[f"{key}.default"] = function(*operands)
+            if unit.record.softcaps:
+                found[key] = function(*operands, **{name: np.abs(array) for name, array in own.items()})
+                continue
+            limit, offset = np.abs(own.pop("limit")), own.pop("offset")
+            found[key] = function(*operands, **own)
+            for clamp in ("before", "after"):
+                found[f"{key}.{clamp}"] = function(*operands, **own, limit=limit, offset=offset, clamp=clamp)
+    return found
 
 
 def at_defaults(name: str, dtype: str) -> dict[str, object]:
@@ -58,6 +78,10 @@ def digests() -> dict[str, str]:
     found = {}
     for (name, ufunc), dtype in itertools.product(elementwise_ufuncs().items(), FORMATS):
         found[f"{name}.{dtype}"] = digest(ufunc(*(inputs(dtype, k) for k in range(ufunc.nin))))
+    for dtype in FORMATS:
+        for key, result in of_gates(dtype).items():
+            name, variant, *kind = key.split(".")
+            found[".".join([name, variant, dtype, *kind])] = digest(result)
     for (name, record), dtype in itertools.product(ACTIVATIONS.items(), FORMATS):
         if record.parameters:
             results = at_defaults(name, dtype)

@@ -29,8 +29,8 @@ def operations_header() -> str:
             elementwise += [
                 macro("PARAMETER_DERIVATIVE", record.name, record, name) for name in record.parameter_slopes
             ]
-        elif isinstance(record, Gate):
-            elementwise.append(macro("GATE", record.name, catalogue.ACTIVATIONS[record.activation]))
+        elif isinstance(record, Gate) and record.softcaps:  # the others are units of their activation
+            elementwise.append(f"SOFTCAPPED({record.name}, {', '.join(repr(p.default) for p in record.softcaps)})")
         elif isinstance(record, Rows):
             rows += [
                 f'ROWS({record.name}, "{k.variant}", {k.struct}, "{k.signature}", "{k.types}")' for k in record.kernels

@@ -11,7 +11,7 @@ import numpy as np
 import repository  # noqa: F401  (finds benchmarks)
 import softfloor as sf
 from benchmarks.cells import ONE, Cell
-from benchmarks.peers import OURS, PEERS, Absent, Peer
+from benchmarks.peers import DOORS, OURS, PEERS, Absent, Peer
 from softfloor import catalogue
 from ulp import ulp_errors
 
@@ -24,8 +24,13 @@ def float32_sample() -> np.ndarray:
     return x[np.isfinite(x)]
 
 
-#: By label, ours first. torch.compile is no library of its own.
-MEASURED = {peer.label: peer for peer in (OURS, *PEERS) if peer.module != "torch_compile"}
+#: By label, ours first, and its doors beside the libraries that they are for. torch.compile is no library of its own.
+MEASURED = {
+    one.label: one
+    for peer in (OURS, *PEERS)
+    if peer.module != "torch_compile"
+    for one in (peer, *DOORS.get(peer.label, ()))
+}
 
 
 def evaluated(peer: Peer, name: str, curve: str, x: np.ndarray) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import softfloor
 from softfloor import catalogue
-from softfloor.catalogue.record import Gate, Parameter
+from softfloor.catalogue.record import Gate, Parameter, struct_name
 
 STUB = Path(__file__).resolve().parents[1] / "src" / "softfloor" / "__init__.pyi"
 
@@ -28,7 +28,6 @@ from . import memory as memory
 from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
-from .activation import GatedUnit as GatedUnit
 """
 
 TYPES = """
@@ -49,15 +48,16 @@ def get(name: str) -> Any: ...
 
 
 def camel(words: tuple[str, ...]) -> str:
-    return "".join(word.capitalize() for word in words)
+    return "".join(map(struct_name, words))
 
 
-def call(operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: int) -> str:
+def call(operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: int, options: str = "") -> str:
     """Two overloads of a call: arrays of one float dtype keep it; anything else is for NumPy to decide."""
     first, *others = operands
     same_dtype = [f"{first}: NDArray[_Float]", *(f"{name}: NDArray[_Float] | float" for name in others), "/"]
+    extra = [options] if options else []
     if parameters:
-        same_dtype += ["*", *(f"{p.name}: float = {p.default}" for p in parameters)]
+        same_dtype += ["*", *(f"{p.name}: float = {default(p)}" for p in parameters), *extra]
     output = "NDArray[Any] | None"
     some_outputs = f"tuple[{', '.join([output] * outputs)}] | None"
     anything = [
@@ -65,7 +65,8 @@ def call(operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: 
         *(f"output{k + 1 if outputs > 1 else ''}: {output} = None" for k in range(outputs)),
         "/",
         "*",
-        *(f"{p.name}: _Operand = {p.default}" for p in parameters),
+        *(f"{p.name}: _Operand = {default(p)}" for p in parameters),
+        *extra,
         f"out: {'NDArray[Any] | ' if outputs == 1 else ''}{some_outputs} = None",
         "where: _Operand = True",
         "dtype: DTypeLike | None = None",
@@ -76,6 +77,10 @@ def call(operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: 
     ]
     kept = "NDArray[_Float]" if outputs == 1 else f"tuple[{', '.join(['NDArray[_Float]'] * outputs)}]"
     return overload(same_dtype, kept) + overload(anything, "Any")
+
+
+def default(parameter: Parameter) -> str:
+    return "..." if parameter.default == float("inf") else repr(parameter.default)
 
 
 def overload(arguments: list[str], result: str) -> str:
@@ -89,10 +94,12 @@ class Stub:
     def __init__(self) -> None:
         self.classes: dict[str, str] = {}
 
-    def function(self, operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: int = 1) -> str:
+    def function(
+        self, operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: int = 1, options: str = ""
+    ) -> str:
         """The name of a class of functions with these operands."""
         name = f"_Function{camel(operands)}{camel(tuple(p.name for p in parameters))}{'Pair' if outputs > 1 else ''}"
-        self.classes[name] = f"class {name}(Function):\n{call(operands, parameters, outputs)}"
+        self.classes[name] = f"class {name}(Function):\n{call(operands, parameters, outputs, options)}"
         return name
 
     def activation(self, parameters: tuple[Parameter, ...]) -> str:
@@ -107,11 +114,13 @@ class Stub:
         return name
 
     def gate(self, record: Gate) -> str:
-        parameters = catalogue.ACTIVATIONS[record.activation].parameters
+        parameters = catalogue.gate_parameters(record)
+        options = "" if record.softcaps else 'clamp: Literal["before", "after"] = "before"'
         name = f"_GatedUnit{camel(tuple(p.name for p in parameters))}"
         if name not in self.classes:
-            members = {"vjp": self.function(("gate", "up", "cotangent"), parameters, 2)}
-            self.classes[name] = self.with_members(name, "GatedUnit", members, call(("gate", "up"), parameters, 1))
+            members = {"vjp": self.function(("gate", "up", "cotangent"), parameters, 2, options)}
+            own_call = call(("gate", "up"), parameters, 1, options)
+            self.classes[name] = self.with_members(name, "GatedUnit", members, own_call)
         return name
 
     @staticmethod
@@ -127,8 +136,9 @@ def text() -> str:
         variables.append(f'{name}: {stub.activation(record.parameters)}\n"""{record.summary}"""\n')
     for name, gate in catalogue.GATES.items():
         variables.append(f'{name}: {stub.gate(gate)}\n"""{gate.summary}"""\n')
-    modules = sorted((type(softfloor.get(name)).__module__.removeprefix("softfloor"), name) for name in catalogue.ROWS)
-    rows = "".join(f"from {module} import {name} as {name}\n" for module, name in modules)
+    modules = [(".gated", name) for name in ("GatedUnit", "gated", "gated_presets")]
+    modules += sorted((type(softfloor.get(name)).__module__.removeprefix("softfloor"), name) for name in catalogue.ROWS)
+    rows = "".join(f"from {module} import {name} as {name}\n" for module, name in sorted(modules))
     return HEAD + rows + TYPES + "\n" + "\n".join(stub.classes.values()) + "\n" + "".join(variables) + TAIL
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..cells import Cell
 from ..statement import Absent, Arrays, Statement
 
-__all__ = ["COPY", "OURS", "PEERS", "Absent", "Peer", "Statement"]
+__all__ = ["COPY", "DOORS", "OURS", "PEERS", "Absent", "Peer", "Statement"]
 
 
 class Peer(NamedTuple):
@@ -52,3 +52,11 @@ PEERS = (
     Peer("jax", "jax", "jax", "jax", "#009e73"),
     Peer("ONNX Runtime", "ORT", "onnxruntime", "onnxruntime", "#cc79a7"),
 )
+#: softfloor on the arrays of other libraries, by their labels: what tools/peers.py puts beside them.
+DOORS = {
+    "torch": (
+        Peer("softfloor.torch", "st", "softfloor", "softfloor_torch", "#0072b2"),
+        Peer("softfloor.torch, other devices", "formula", "softfloor", "softfloor_torch_formula", "#0072b2"),
+    ),
+    "jax": (Peer("softfloor.jax", "sj", "softfloor", "softfloor_jax", "#0072b2"),),
+}

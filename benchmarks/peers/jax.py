@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from softfloor import catalogue
 
 from .. import operands
-from ..cells import Cell
+from ..cells import Cell, inner_of
 from ..statement import Absent, Arrays, Statement
 
 jax.config.update("jax_enable_x64", True)  # float32 stays float32
@@ -53,7 +53,7 @@ def _source(cell: Cell) -> Callable[..., Any]:
     if cell.function in catalogue.ACTIVATIONS:
         return _activation(_function(cell.function), cell.variant)
     if cell.function in catalogue.GATES:
-        return _gate(_function(catalogue.GATES[cell.function].activation), cell.variant)
+        return _gate(_function(inner_of(cell.function)), cell.variant)
     return _rows(cell)
 
 

@@ -151,7 +151,21 @@ IN_PLACE: dict[str, Callable[..., Any]] = {
 }
 
 
+def _softcapped(cell: Cell, names: dict[str, Any]) -> list[Statement]:
+    xp, defaults = formula.numpy(), [parameter.default for parameter in catalogue.GATES[cell.function].softcaps]
+
+    def value(gate: np.ndarray, up: np.ndarray) -> Any:
+        return catalogue.gates.softcapped(xp, gate, up, *defaults)
+
+    def vjp(gate: np.ndarray, up: np.ndarray, cotangent: np.ndarray) -> tuple[Any, ...]:
+        return tuple(cotangent * slope(xp, gate, up, *defaults) for slope in catalogue.gates.softcapped_slopes)
+
+    return [evaluated(cell, value if cell.variant == "value" else vjp, names)]
+
+
 def _gate(cell: Cell, names: dict[str, Any]) -> list[Statement]:
+    if catalogue.GATES[cell.function].softcaps:
+        return _softcapped(cell, names)
     activation = catalogue.GATES[cell.function].activation
     value, slope = with_defaults(activation, "formula"), with_defaults(activation, "slope")
     functions: dict[str, Callable[..., Any]] = {

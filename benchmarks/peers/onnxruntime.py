@@ -118,7 +118,7 @@ def _nodes(cell: Cell) -> list[Any]:
             node("Mul", ["gate", "s"], ["g"]),
             node("Mul", ["g", "up"], ["y"]),
         ]
-    if cell.function == "swiglu" or cell.variant == "value_and_grad":
+    if cell.function in catalogue.GATES or cell.variant == "value_and_grad":
         raise Absent
     along = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "hardmax": "Hardmax"}
     if cell.function == "softmin":

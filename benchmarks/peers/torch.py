@@ -12,7 +12,7 @@ import torch
 from softfloor import catalogue
 
 from .. import operands
-from ..cells import Cell
+from ..cells import Cell, inner_of
 from ..statement import Absent, Arrays, Statement
 
 
@@ -130,7 +130,7 @@ def _activation(cell: Cell) -> list[str]:
 
 
 def _gate(cell: Cell) -> list[str]:
-    activation = catalogue.GATES[cell.function].activation
+    activation = inner_of(cell.function)
     if activation not in OPERATIONS:
         raise Absent
     operation = OPERATIONS[activation]

@@ -17,7 +17,7 @@ import torch._inductor.config
 from softfloor import catalogue
 
 from .. import operands
-from ..cells import Cell
+from ..cells import Cell, inner_of
 from ..statement import Absent, Arrays, Statement
 from . import torch as eager
 
@@ -62,7 +62,7 @@ def _source(function: str, variant: str, axis: int | None) -> Callable[..., Any]
     if function in catalogue.ACTIVATIONS:
         return _activation(eager.function(function), variant)
     if function in catalogue.GATES:
-        return _gate(eager.function(catalogue.GATES[function].activation), variant)
+        return _gate(eager.function(inner_of(function)), variant)
     return _rows(function, variant, axis)
 
 

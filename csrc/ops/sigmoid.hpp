@@ -74,8 +74,10 @@ struct Silu {
         N t = absolute(z);
         auto [e, r] = logistic(t);
         Power<N> one;
+        // Where the exponential is capped the value is zero, also as a factor of a product: x must not bring it back.
+        N factor = select(head(t) > exponential_limit<N>, with_sign(N(1.0), x), bounded);
         Scaled<N> value =
-            select(negative, scaled_product(bounded, e.mantissa * r, e.power), scaled_product(error_free(x), r, one));
+            select(negative, scaled_product(factor, e.mantissa * r, e.power), scaled_product(error_free(x), r, one));
         value.mantissa = with_sign(absolute(value.mantissa), x);
         value = select(negative, value, Scaled<N>{keep_infinity(value.mantissa, x), value.power});
 

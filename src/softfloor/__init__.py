@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import catalogue, cpu, memory, threads
-from .activation import Activation, Function, GatedUnit
+from .activation import Activation, Function
 from .binary_losses import sigmoid_cross_entropy
+from .gated import NAMED as _NAMED_UNITS
+from .gated import GatedUnit, gated, gated_presets
 from .gumbel import gumbel_softmax
 from .likelihood import nll
 from .linear_losses import linear_cross_entropy
@@ -21,7 +23,7 @@ from .sparse import entmax15, hardmax, sparsemax
 
 _FUNCTIONS: dict[str, Any] = {
     **{name: Activation(record) for name, record in catalogue.ACTIVATIONS.items()},
-    **{name: GatedUnit(record) for name, record in catalogue.GATES.items()},
+    **_NAMED_UNITS,
     **{
         function.name: function
         for function in (
@@ -49,6 +51,8 @@ __all__ = [
     "catalogue",
     "cpu",
     "functions",
+    "gated",
+    "gated_presets",
     "get",
     "memory",
     "threads",

@@ -10,8 +10,10 @@ from . import memory as memory
 from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
-from .activation import GatedUnit as GatedUnit
 from .binary_losses import sigmoid_cross_entropy as sigmoid_cross_entropy
+from .gated import GatedUnit as GatedUnit
+from .gated import gated as gated
+from .gated import gated_presets as gated_presets
 from .gumbel import gumbel_softmax as gumbel_softmax
 from .likelihood import nll as nll
 from .linear_losses import linear_cross_entropy as linear_cross_entropy
@@ -241,7 +243,75 @@ class _ActivationBeta(Activation):
         signature: Any = None,
     ) -> Any: ...
 
-class _FunctionGateUpCotangentBetaPair(Function):
+class _FunctionGateUpCotangentLimitOffsetPair(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
+    ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        /,
+        *,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _GatedUnitLimitOffset(GatedUnit):
+    vjp: _FunctionGateUpCotangentLimitOffsetPair
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        /,
+        *,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionGateUpCotangentBetaLimitOffsetPair(Function):
     @overload
     def __call__(
         self,
@@ -251,6 +321,9 @@ class _FunctionGateUpCotangentBetaPair(Function):
         /,
         *,
         beta: float = 1.0,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
     ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
     @overload
     def __call__(
@@ -263,6 +336,9 @@ class _FunctionGateUpCotangentBetaPair(Function):
         /,
         *,
         beta: _Operand = 1.0,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
         out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
         where: _Operand = True,
         dtype: DTypeLike | None = None,
@@ -272,8 +348,8 @@ class _FunctionGateUpCotangentBetaPair(Function):
         signature: Any = None,
     ) -> Any: ...
 
-class _GatedUnitBeta(GatedUnit):
-    vjp: _FunctionGateUpCotangentBetaPair
+class _GatedUnitBetaLimitOffset(GatedUnit):
+    vjp: _FunctionGateUpCotangentBetaLimitOffsetPair
     @overload
     def __call__(
         self,
@@ -282,6 +358,9 @@ class _GatedUnitBeta(GatedUnit):
         /,
         *,
         beta: float = 1.0,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
     ) -> NDArray[_Float]: ...
     @overload
     def __call__(
@@ -292,6 +371,73 @@ class _GatedUnitBeta(GatedUnit):
         /,
         *,
         beta: _Operand = 1.0,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
+        out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _FunctionGateUpCotangentGateSoftcapUpSoftcapPair(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        gate_softcap: float = 4.0,
+        up_softcap: float = 25.0,
+    ) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        /,
+        *,
+        gate_softcap: _Operand = 4.0,
+        up_softcap: _Operand = 25.0,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
+class _GatedUnitGateSoftcapUpSoftcap(GatedUnit):
+    vjp: _FunctionGateUpCotangentGateSoftcapUpSoftcapPair
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        /,
+        *,
+        gate_softcap: float = 4.0,
+        up_softcap: float = 25.0,
+    ) -> NDArray[_Float]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        output: NDArray[Any] | None = None,
+        /,
+        *,
+        gate_softcap: _Operand = 4.0,
+        up_softcap: _Operand = 25.0,
         out: NDArray[Any] | tuple[NDArray[Any] | None] | None = None,
         where: _Operand = True,
         dtype: DTypeLike | None = None,
@@ -313,8 +459,18 @@ tanh: _Activation
 """(e^x - e^-x) / (e^x + e^-x): maps the real line onto (-1, 1), odd."""
 silu: _ActivationBeta
 """x sigmoid(beta x): a smooth relu with a soft floor."""
-swiglu: _GatedUnitBeta
+glu: _GatedUnitLimitOffset
+"""sigmoid(gate) * up, rounded once."""
+swiglu: _GatedUnitBetaLimitOffset
 """silu(gate) * up, rounded once."""
+geglu: _GatedUnitLimitOffset
+"""gelu(gate) * up, rounded once."""
+geglu_tanh: _GatedUnitLimitOffset
+"""gelu_tanh(gate) * up, rounded once: the GEGLU of Liger-Kernel, QuACK and TransformerEngine."""
+reglu: _GatedUnitLimitOffset
+"""relu(gate) * up, rounded once."""
+situglu: _GatedUnitGateSoftcapUpSoftcap
+"""softcap(gate) sigmoid(gate) softcap(up), softcap(x) = c tanh(x/c), rounded once: SwiGLU with soft limits."""
 
 def functions() -> tuple[str, ...]: ...
 def get(name: str) -> Any: ...

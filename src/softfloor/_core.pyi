@@ -16,6 +16,7 @@ class UfuncCall:
         defaults: tuple[float, ...],
         recover: Callable[[Any, Exception, tuple[Any, ...], Mapping[str, Any]], Any] | None,
         at_defaults: np.ufunc | None = None,
+        wide: bool = False,
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 

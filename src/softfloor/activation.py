@@ -1,20 +1,19 @@
 """What users call: elementwise functions, each a catalogue record and its ufuncs.
 
-`Function` is one ufunc behind keyword parameters. `Activation` adds derivative, vjp and facts; `GatedUnit` is the same
-for gated units. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes here cost nothing per call.
+`Function` is one ufunc behind keyword parameters. `Activation` adds derivative, vjp and facts; gated units are in
+`softfloor.gated`. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes here cost nothing per call.
 """
 
 from __future__ import annotations
 
 import copyreg
-import operator
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
-from . import _core, docstrings
-from .catalogue import ACTIVATIONS
+from . import _core, containers, docstrings
 from .catalogue import record as records
 
 if TYPE_CHECKING:
@@ -23,14 +22,35 @@ if TYPE_CHECKING:
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _UFUNC_KEYWORDS = ("out", "where", "dtype", "casting", "order", "subok", "signature")
 
+_UFUNCS: dict[tuple[str, str, bool], np.ufunc] = {}
+
+
+def ufunc_of(function: str, variant: str, at_defaults: bool = False, name: str = "", doc: str = "") -> np.ufunc:
+    """The ufunc of a kernel; there is one of each, named and documented as the first who asked for it said."""
+    key = function, variant, at_defaults
+    if key not in _UFUNCS:
+        _UFUNCS[key] = _core.make_ufunc(function, variant, name or f"{function}.{variant}", doc, at_defaults)
+    return _UFUNCS[key]
+
+
+def _default_operand(value: float) -> Any:
+    """A default as a type that leaves promotion to the other operands: a Python float would make float64 of int8."""
+    if value in (0, 1):
+        return bool(value)
+    return np.float16(value) if value == float("inf") else value
+
 
 class Function(_core.UfuncCall):
     """A ufunc with keyword parameters.
 
     Positional arguments and the keywords ``out``, ``where``, ``dtype``, ``casting``, ``order`` and ``subok`` mean what
     they mean for any `numpy.ufunc`; parameters such as ``beta`` are given by keyword and broadcast like operands.
-    ``ufunc`` is the `numpy.ufunc` itself, with the parameters as its last input operands.
+    ``ufunc`` is the `numpy.ufunc` itself, with the parameters as its last input operands; ``at_defaults`` is the one
+    without them, where there is one.
     """
+
+    #: Whether parameters are float32 beside half precision.
+    wide = False
 
     def __init__(
         self,
@@ -39,16 +59,17 @@ class Function(_core.UfuncCall):
         operands: tuple[str, ...],
         parameters: tuple[records.Parameter, ...],
         doc: str,
+        settings: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
         self.operands = operands
-        self.parameters = {parameter.name: parameter.default for parameter in parameters}
-        # 1.0 is handed over as True: bool alone leaves promotion to x; a Python float would make float64 of int8.
-        defaults = tuple(bool(value) if value in (0, 1) else value for value in self.parameters.values())
-        ufunc = _core.make_ufunc(*kernel, name, doc)
-        at_defaults = _core.make_ufunc(*kernel, name, doc, True) if parameters else None
-        super().__init__(ufunc, len(operands), tuple(self.parameters), defaults, recover, at_defaults)
+        self.parameters = {parameter.name: settings.get(parameter.name, parameter.default) for parameter in parameters}
+        defaults = tuple(map(_default_operand, self.parameters.values()))
+        ufunc = ufunc_of(*kernel, name=name, doc=doc)
+        own = all(parameter.default == self.parameters[parameter.name] for parameter in parameters)
+        self.at_defaults = ufunc_of(*kernel, True, name, doc) if parameters and own else None
+        super().__init__(ufunc, len(operands), tuple(self.parameters), defaults, recover, self.at_defaults, self.wide)
 
     def __repr__(self) -> str:
         return f"<softfloor function {self.signature()}>"
@@ -60,6 +81,10 @@ class Function(_core.UfuncCall):
         """The call as one would type it, ``"silu(x, *, beta=1.0, out=None, ...)"``."""
         keywords = [f"{name}={value}" for name, value in self.parameters.items()]
         return f"{self.__name__}({', '.join([*self.operands, '*', *keywords, 'out=None', '...'])})"
+
+    def with_options(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """The result of a call with options that no ufunc knows; NotImplemented where there are none."""
+        return NotImplemented
 
 
 class Activation(Function):
@@ -146,34 +171,6 @@ class Activation(Function):
         return facts.html_card(self)
 
 
-class GatedUnit(Function):
-    """A gated unit, activation(gate) * up: call it for values; ``vjp`` gives both cotangents.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the catalogue.
-    activation : str
-        The name of the activation that the gate passes through.
-    vjp : Function
-        ``vjp(gate, up, cotangent)``: the cotangents of gate and up, from the inputs alone.
-    """
-
-    def __init__(self, record: records.Gate) -> None:
-        parameters = ACTIVATIONS[record.activation].parameters
-        self.name = record.name
-        self.record = record
-        self.activation = record.activation
-        super().__init__(record.name, (record.name, "value"), ("gate", "up"), parameters, docstrings.gate(record))
-        self.vjp = Function(
-            f"{record.name}.vjp",
-            (record.name, "vjp"),
-            ("gate", "up", "cotangent"),
-            parameters,
-            docstrings.gate_vjp(record),
-        )
-
-
 def _function_called(name: str) -> Function:
     """The function of a ``__name__`` such as "gelu" or "gelu.derivative": what pickles and copies find it by."""
     from . import get
@@ -189,13 +186,10 @@ _reduce_other_ufunc: Any = copyreg.dispatch_table[np.ufunc]
 
 
 def _reduce_ufunc(ufunc: np.ufunc) -> Any:
-    """NumPy finds a ufunc by its name in some module. Ours are in none, and found through their functions."""
-    try:
-        function = _function_called(ufunc.__name__)
-    except (ValueError, AttributeError, KeyError):
-        function = None
-    if getattr(function, "ufunc", None) is ufunc:
-        return operator.attrgetter("ufunc"), (function,)
+    """NumPy finds a ufunc by its name in some module. Ours are in none, and found by their kernels."""
+    for key, own in _UFUNCS.items():
+        if own is ufunc:
+            return ufunc_of, key
     return _reduce_other_ufunc(ufunc)
 
 
@@ -210,20 +204,34 @@ def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: M
             f"{call.__name__} takes {' and '.join(call.operands)} by position, then up to {outputs} "
             f"output{'s' if outputs > 1 else ''}; got {len(args)} positional argument{'s' if len(args) != 1 else ''}"
         ) from None
+    result = call.with_options(args, keywords)
+    if result is not NotImplemented:
+        return result
     for name in keywords:
         if name not in _UFUNC_KEYWORDS and name not in call.parameters and name not in ("axes", "axis", "keepdims"):
             _unknown_keyword(call, name)
     if isinstance(error, TypeError):
+        if outputs > 1 and any(map(containers.is_lazy, (*args, *keywords.values()))):
+            return containers.several_outputs(call, args, keywords)
         for name, operand in [*zip(call.operands, args, strict=False), *keywords.items()]:
             if name in call.operands or name in call.parameters:
                 check_dtype(call.__name__, name, operand)
         if keywords.get("dtype") is not None:
             dtype = check_requested_dtype(call.__name__, keywords["dtype"])
-            if dtype.name == "bfloat16":
-                # NumPy looks for loops of added dtypes by the operands alone, unless the whole signature is given.
-                signature = {"signature": (dtype,) * call.ufunc.nargs}
-                return call(*args, **{name: value for name, value in keywords.items() if name != "dtype"}, **signature)
+            if dtype.name == "bfloat16" or call.wide:
+                # NumPy looks for loops of added dtypes, and of several dtypes, by the operands alone, unless the whole
+                # signature is given.
+                rest = {name: value for name, value in keywords.items() if name != "dtype"}
+                return call(*args, **rest, signature=_whole_signature(call, dtype, rest))
     return None
+
+
+def _whole_signature(call: Function, dtype: np.dtype[Any], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+    """One dtype per operand of the ufunc that a call with these keywords reaches."""
+    given = call.at_defaults is None or any(name in call.parameters for name in keywords)
+    parameter = np.dtype(np.float32) if call.wide and dtype.itemsize < 4 else dtype
+    parameters = (parameter,) * len(call.parameters) if given else ()
+    return (dtype,) * len(call.operands) + parameters + (dtype,) * call.ufunc.nout
 
 
 def check_dtype(function: str, operand: str, value: Any) -> None:

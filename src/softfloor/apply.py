@@ -21,8 +21,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from . import get
-from .activation import Activation, GatedUnit, check_dtype
+from .activation import Activation, check_dtype
 from .binary_losses import SigmoidCrossEntropy
+from .gated import GatedUnit
 from .gumbel import GumbelSoftmax
 from .likelihood import NegativeLogLikelihood
 from .losses import SoftmaxCrossEntropy

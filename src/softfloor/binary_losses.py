@@ -6,12 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from .layout import as_logits
-from .losses import Reduction, total_of
+from .containers import understood
+from .layout import as_logits, first_place
+from .losses import Reduction, check_cotangent, check_reduction, total_of
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
 LENGTH = 4096
+
+
+def check_labels(function: str, labels: Any, begins: tuple[int, ...] | None = None) -> None:
+    _refuse(function, "label", "in [0, 1]", labels, ~((labels >= 0) & (labels <= 1)), begins)
+
+
+def check_weights(function: str, weights: Any, name: str, begins: tuple[int, ...] | None = None) -> None:
+    _refuse(function, name, "between 0 and 1e100", weights, ~((weights >= 0) & (weights <= 1e100)), begins)
+
+
+def _refuse(function: str, name: str, allowed: str, numbers: Any, wrong: Any, begins: tuple[int, ...] | None) -> None:
+    if wrong.any():
+        index, where = first_place(wrong, begins)
+        raise ValueError(f"{function}: {name} {numbers[index]}{where} is not {allowed}")
 
 
 class SigmoidCrossEntropy(RowFunction):
@@ -67,6 +82,7 @@ class SigmoidCrossEntropy(RowFunction):
     [3.720075976020836e-44, 100.0]
     """
 
+    @understood
     def __call__(
         self, z: Any, labels: Any, *, pos_weight: Any = 1.0, weight: Any = 1.0, reduction: Reduction = "mean"
     ) -> Any:
@@ -74,6 +90,7 @@ class SigmoidCrossEntropy(RowFunction):
         (losses,) = self._run("value", operands, (), (None,))
         return self._reduced(losses, reduction)
 
+    @understood
     def value_and_grad(
         self,
         z: Any,
@@ -111,6 +128,53 @@ class SigmoidCrossEntropy(RowFunction):
         [0.25, -0.25]
         """
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
+        losses, gradient = self._losses_and_gradient(operands, 1.0, reduction, out)
+        return self._reduced(losses, reduction), gradient
+
+    @understood
+    def vjp(
+        self,
+        z: Any,
+        labels: Any,
+        cotangent: Any,
+        *,
+        pos_weight: Any = 1.0,
+        weight: Any = 1.0,
+        reduction: Reduction = "mean",
+        out: Any = None,
+    ) -> Any:
+        """The vector-Jacobian product in z: the cotangent of the loss times its gradient, rounded once.
+
+        Parameters
+        ----------
+        z, labels, pos_weight, weight, reduction, out
+            As in `value_and_grad`.
+        cotangent : array_like
+            A scalar; with ``reduction="none"`` one per entry, or broadcasting to that.
+
+        Returns
+        -------
+        dz : ndarray
+            Of the shape and dtype of z.
+
+        Examples
+        --------
+        >>> import softfloor as sf
+        >>> sf.sigmoid_cross_entropy.vjp([0.0, 0.0], [0, 1], 2.0).tolist()
+        [0.5, -0.5]
+        """
+        operands = self._prepare(z, labels, pos_weight, weight, reduction)
+        upstream = np.asarray(cotangent, np.float64)
+        *others, weights = operands
+        check_cotangent(self.name, upstream, reduction, weights.shape)
+        if upstream.ndim == 0:
+            return self._losses_and_gradient(operands, float(upstream), reduction, out)[1]
+        with np.errstate(all="ignore"):
+            return self._losses_and_gradient((*others, weights * upstream), 1.0, reduction, out)[1]
+
+    def _losses_and_gradient(
+        self, operands: tuple[Any, ...], cotangent: float, reduction: str, out: Any
+    ) -> tuple[Any, Any]:
         logits = operands[0]
         if out is not None and (
             not isinstance(out, np.ndarray) or out.shape != logits.shape or out.dtype != logits.dtype
@@ -119,23 +183,22 @@ class SigmoidCrossEntropy(RowFunction):
             raise ValueError(
                 f"{self.name}: out must be an array of {logits.dtype} of shape {logits.shape}; got {given}"
             )
-        scale = 1.0 / max(1, logits.size) if reduction == "mean" else 1.0
+        scale = cotangent / max(1, logits.size) if reduction == "mean" else cotangent
         losses, gradient = self._run("value_and_grad", operands, (scale,), (None, out))
-        return self._reduced(losses, reduction), gradient
+        return losses, gradient
 
     def _prepare(self, z: Any, labels: Any, pos_weight: Any, weight: Any, reduction: str) -> tuple[Any, ...]:
         """Logits, labels and weights, all of one shape."""
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         logits = np.asanyarray(as_logits(self.name, "z", z))
         targets = np.asanyarray(as_logits(self.name, "labels", labels))
         if targets.shape != logits.shape:
             raise ValueError(f"{self.name}: labels have shape {targets.shape}; the logits have {logits.shape}")
-        self._refuse("label", "in [0, 1]", targets, ~((targets >= 0) & (targets <= 1)))
+        check_labels(self.name, targets)
         weights = []
         for name, value in (("pos_weight", pos_weight), ("weight", weight)):
             numbers = np.asarray(as_logits(self.name, name, value), np.float64)
-            self._refuse(name, "between 0 and 1e100", numbers, ~((numbers >= 0) & (numbers <= 1e100)))
+            check_weights(self.name, numbers, name)
             try:
                 weights.append(np.broadcast_to(numbers, logits.shape))
             except ValueError:
@@ -143,12 +206,6 @@ class SigmoidCrossEntropy(RowFunction):
                     f"{self.name}: {name} has shape {numbers.shape}, which does not broadcast to {logits.shape}"
                 ) from None
         return logits, targets.astype(logits.dtype, copy=False), *weights
-
-    def _refuse(self, name: str, allowed: str, numbers: Any, wrong: Any) -> None:
-        if wrong.any():
-            position = tuple(int(k) for k in np.argwhere(wrong)[0])
-            where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
-            raise ValueError(f"{self.name}: {name} {numbers[position]}{where} is not {allowed}")
 
     def _run(
         self, variant: str, operands: tuple[Any, ...], scale: tuple[float, ...], outputs: tuple[Any, ...]
@@ -167,11 +224,14 @@ class SigmoidCrossEntropy(RowFunction):
         return tuple(results)
 
     def _reduced(self, losses: Any, reduction: str) -> Any:
-        """A scalar of the losses' dtype; of many losses `math.fsum` alone would take longer than the losses."""
+        """A scalar of the losses' dtype."""
         if reduction == "none":
             return losses
-        totals = [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
-        return total_of(totals, losses.dtype, max(1, losses.size) if reduction == "mean" else 1)
+        return total_of(self._totals(losses), losses.dtype, max(1, losses.size) if reduction == "mean" else 1)
+
+    def _totals(self, losses: Any) -> list[float]:
+        """Sums of many losses each; of single ones `math.fsum` alone would take longer than the losses."""
+        return [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
 
 
 def _pieces(flat: Any) -> tuple[Any, Any]:

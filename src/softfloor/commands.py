@@ -16,7 +16,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from . import __version__, apply, catalogue, facts, functions, get
-from .activation import Activation, GatedUnit
+from .activation import Activation
+from .gated import GatedUnit
 from .whole_file import replacing
 
 # Newer releases of Typer carry their own copy of Click, so its exceptions are reached through Typer's names.
@@ -231,6 +232,8 @@ def _info(
     table.add_column(overflow="fold")
     if isinstance(function, Activation):
         entries = facts.rows(record)
+    elif isinstance(function, GatedUnit):
+        entries = facts.gate_rows(record)
     else:
         entries = [("kind", _kind(function)), *(("reference", text) for text in record.references)]
     for label, text in [("summary", record.summary), *entries]:

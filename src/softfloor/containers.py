@@ -7,7 +7,7 @@ array they hold; their other operands must carry the same labels.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -35,6 +35,36 @@ def kind_of(value: Any) -> Kind | None:
     return _KINDS[cls]
 
 
+def is_lazy(value: Any) -> bool:
+    """Whether it is a Dask array, or holds one."""
+    return kind_of(value) == "dask" or (kind_of(value) == "xarray" and kind_of(value.data) == "dask")
+
+
+def several_outputs(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """An elementwise function of several outputs, lazily: Dask refuses its ufunc."""
+    if keywords.get("out") is not None or len(operands) > len(function.operands):
+        raise TypeError(f"{function.__name__}: out cannot be given with Dask arrays, whose results are lazy") from None
+    given = {**dict(zip(function.operands, operands, strict=True)), **keywords}
+    arrays = {*function.operands, *function.parameters, "where"}
+    names = [name for name in given if name in arrays and (np.ndim(given[name]) or is_lazy(given[name]))]
+    values = [given[name] for name in names]
+
+    def each(*blocks: Any) -> Any:
+        arguments = {**given, **dict(zip(names, blocks, strict=True))}
+        positional = [arguments.pop(name) for name in function.operands]
+        return function(*positional, **arguments)
+
+    outputs = function.ufunc.nout
+    if any(kind_of(value) == "xarray" for value in values):
+        import xarray
+
+        return xarray.apply_ufunc(each, *values, dask="allowed", output_core_dims=[()] * outputs, keep_attrs=True)
+    from .chunked import elementwise
+
+    samples = each(*(np.empty(0, value.dtype) for value in values))
+    return elementwise.several_outputs(each, values, [sample.dtype for sample in samples])
+
+
 def understood(method: Method) -> Method:
     """A method of a row function that takes containers as well; its first operand tells which labels the result has."""
 
@@ -53,7 +83,7 @@ def understood(method: Method) -> Method:
         del arguments["self"]
         first = next(iter(arguments.values()))
         if _labelled(first):
-            labels = _Xarray(self.name, first) if kind_of(first) == "xarray" else _Pandas(self.name, first)
+            labels = _labels_of(self, first)
             return labels.restore(getattr(self, method.__name__)(**labels.strip(arguments)), arguments)
         plain = {name: np.asarray(v) if _labelled(v) else v for name, v in arguments.items()}
         if "dask" in kinds:
@@ -69,14 +99,15 @@ def _labelled(value: Any) -> bool:
     return kind_of(value) in ("xarray", "pandas")
 
 
+def _labels_of(function: Any, first: Any) -> _Labels:
+    return _Xarray(function, first) if kind_of(first) == "xarray" else _Pandas(function, first)
+
+
 class _Labels:
     """What a container knows beside its numbers."""
 
-    #: Operands with one entry per row or per class; all others have the shape of the first or broadcast to it.
-    PER_ROW_OR_CLASS = ("labels", "weight")
-
-    def __init__(self, name: str, first: Any) -> None:
-        self.name, self.first = name, first
+    def __init__(self, function: Any, first: Any) -> None:
+        self.function, self.name, self.first = function, function.name, first
 
     def axes(self, axis: Any) -> tuple[int, ...]:
         """Axes by number, or by the name that the container gives them."""
@@ -86,7 +117,7 @@ class _Labels:
     def strip(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The same arguments as plain arrays."""
         stripped = {name: self.array(name, value) if _labelled(value) else value for name, value in arguments.items()}
-        axis = arguments["axis"]
+        axis = arguments.get("axis")
         if isinstance(axis, str) or (isinstance(axis, tuple) and any(isinstance(name, str) for name in axis)):
             axes = self.axes(axis)
             stripped["axis"] = axes if isinstance(axis, tuple) else axes[0]
@@ -95,22 +126,39 @@ class _Labels:
     def restore(self, result: Any, arguments: dict[str, Any]) -> Any:
         """Results with labels: those of the first operand, without the axes of the rows where these are gone."""
         if isinstance(result, tuple):
+            if "gradients" in arguments and not (result and isinstance(result[-1], tuple)):
+                return self._gradients(result, arguments)
             return tuple(self.restore(part, arguments) for part in result)
         summed = arguments.get("reduction", "none") != "none" and np.ndim(result) == 0
         if summed or arguments.get("out") is not None:
             return result
         if result.shape == self.first.shape:
             return self.like(result)
-        axes = self.axes(arguments["axis"])
+        axes = self.axes(arguments.get("axis", -1))
         if result.ndim in (self.first.ndim, self.first.ndim - len(axes)):
             return self.reduced(result, axes)
         return result
+
+    def _gradients(self, gradients: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[Any, ...]:
+        """Gradients in several operands, each with the labels of its own."""
+        asked = arguments["gradients"]
+        if asked is None:
+            asked = [name for name in self.function.differentiable if arguments[name] is not None]
+        operands = [arguments[name] for name in asked]
+        return tuple(
+            _labels_of(self.function, self.arranged(operand)).like(gradient) if _labelled(operand) else gradient
+            for operand, gradient in zip(operands, gradients, strict=True)
+        )
 
     def axis(self, name: str) -> int:
         raise NotImplementedError
 
     def array(self, name: str, value: Any) -> Any:
         raise NotImplementedError
+
+    def arranged(self, value: Any) -> Any:
+        """Another operand with its axes in the order in which `array` gives them."""
+        return value
 
     def like(self, result: Any) -> Any:
         raise NotImplementedError
@@ -135,10 +183,18 @@ class _Xarray(_Labels):
             xarray.align(self.first, value, join="exact")
         except ValueError as error:
             raise ValueError(f"{self.name}: {name} has other coordinates; align them first ({error})") from None
+        aligned = self.arranged(value)
+        own = [d for d in value.dims if d not in self.first.dims]
+        if name in self.function.apart:
+            return aligned.data
+        if own:
+            raise ValueError(f"{self.name}: {name} has dimensions {own}, which the first operand does not have")
         missing = [d for d in self.first.dims if d not in value.dims]
-        aligned = value.transpose(*(d for d in self.first.dims if d in value.dims))
-        short = name in self.PER_ROW_OR_CLASS or (name == "cotangent" and self.name == "logsumexp")
-        return aligned.data if short or not missing else aligned.expand_dims(missing).transpose(*self.first.dims).data
+        return aligned.expand_dims(missing).transpose(*self.first.dims).data if missing else aligned.data
+
+    def arranged(self, value: Any) -> Any:
+        own = [d for d in value.dims if d not in self.first.dims]
+        return value.transpose(*own, *(d for d in self.first.dims if d in value.dims))
 
     def like(self, result: Any) -> Any:
         return self.first.copy(data=result)
@@ -156,12 +212,13 @@ class _Pandas(_Labels):
 
     def array(self, name: str, value: Any) -> Any:
         if value is not self.first and kind_of(value) == "pandas":
-            own = [axis for axis in self.first.axes if len(axis) == len(value.index)]
             if value.ndim == self.first.ndim:
-                same = all(a.equals(b) for a, b in zip(value.axes, self.first.axes, strict=True))
+                shared = slice(-1, None) if name in self.function.apart else slice(None)
+                pairs = zip(value.axes[shared], self.first.axes[shared], strict=True)
+                same = all(a.equals(b) for a, b in pairs)
             else:
-                same = any(value.index.equals(axis) for axis in own)
-            if not same:
+                same = any(value.index.equals(axis) for axis in self.first.axes)
+            if not same and name != "bias":  # whose index is that of the classes
                 raise ValueError(f"{self.name}: {name} has another index; reindex it like the first operand")
         return np.asarray(value)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import formula
-from .catalogue import ACTIVATIONS
-from .catalogue.record import Activation, Gate, Rows
+from .catalogue import gate_parameters
+from .catalogue.record import Activation, Gate, Parameter, Rows
 
 _KEYWORDS = """\
 out : ndarray or tuple of ndarray, optional
@@ -29,9 +29,9 @@ _VARIANTS = {
 }
 
 
-def _parameters(record: Activation, *operands: str) -> str:
+def _parameters(parameters: tuple[Parameter, ...], *operands: str) -> str:
     lines = [f"{name} : array_like\n    {text}" for name, text in (operand.split(": ", 1) for operand in operands)]
-    lines += [f"{p.name} : array_like, default {p.default}\n    {p.description}" for p in record.parameters]
+    lines += [f"{p.name} : array_like, default {p.default}\n    {p.description}" for p in parameters]
     return "\n".join([*lines, _KEYWORDS])
 
 
@@ -97,7 +97,7 @@ def activation(record: Activation) -> str:
     return _numpydoc(
         f"{record.title}: {record.summary}",
         formula.text_of(record.formula, record),
-        _parameters(record, "x: Input of any shape."),
+        _parameters(record.parameters, "x: Input of any shape."),
         f"y : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
         _promise(record),
         edges,
@@ -126,7 +126,7 @@ def variant(record: Activation, name: str) -> str:
     return _numpydoc(
         summary.format(name=record.name),
         text.format(formula=formula.text_of(record.formula, record), slope=formula.text_of(slope, record)),
-        _parameters(record, *operands),
+        _parameters(record.parameters, *operands),
         f"{result} : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
         _promise(record),
         edges,
@@ -135,38 +135,62 @@ def variant(record: Activation, name: str) -> str:
     )
 
 
+_GATE_NOTES = (
+    "Computed from the operands in the wide format and rounded once, at the end: in half precision, too, where no "
+    "intermediate result is. Parameters are float32 beside float16, bfloat16 and float32, float64 beside float64."
+)
+_CLAMP_NOTES = (
+    "``clamp='before'`` (default) clamps the gate to at most ``limit``, ``clamp='after'`` the activated gate. A "
+    "cotangent passes at the limit itself and is 0 beyond, as torch's clamp has it; an activated gate within 2^-31 of "
+    "the limit, relatively, counts as either side."
+)
+_SOFTCAP_NOTES = (
+    "In float64 the cotangent of the gate, next to the zero of the derivative, has an error below 2^-58 of the two "
+    "terms whose difference it is there."
+)
+
+
+def _gate_notes(record: Gate) -> str:
+    return f"Error below 1.5 ulp. {_GATE_NOTES} {_SOFTCAP_NOTES if record.softcaps else _CLAMP_NOTES}"
+
+
+def gate_formula(record: Gate) -> str:
+    """The plain text of a gated unit."""
+    if record.softcaps:
+        return "softcap(gate, gate_softcap) * sigmoid(gate) * softcap(up, up_softcap)"
+    return f"{record.activation}(min(gate, limit)) * (clip(up, -limit, limit) + offset)"
+
+
 def gate(record: Gate) -> str:
     """The docstring of a gated unit."""
-    inner = ACTIVATIONS[record.activation]
+    operands = "gate: Passes through the activation.", "up: Is multiplied by it; broadcasts with gate."
     return _numpydoc(
         f"{record.title}: {record.summary}",
-        f"{inner.name}(gate) * up",
-        _parameters(inner, "gate: Passes through the activation.", "up: Is multiplied by it; broadcasts with gate."),
+        gate_formula(record),
+        _parameters(gate_parameters(record), *operands),
         f"h : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
-        "Error below 1.5 ulp.",
+        _gate_notes(record),
         "",
-        f">>> import softfloor as sf\n>>> float(sf.{record.name}(0.0, 3.0))\n0.0",
+        f">>> import softfloor as sf\n>>> float(sf.{record.name}(1.0, 0.0))\n0.0",
         record.references,
     )
 
 
 def gate_vjp(record: Gate) -> str:
     """The docstring of a gated unit's vjp."""
-    inner = ACTIVATIONS[record.activation]
     return _numpydoc(
         f"The cotangents of gate and up of {record.name}, from the inputs alone.",
-        f"(cotangent * up * {inner.name}'(gate), cotangent * {inner.name}(gate))",
+        "(cotangent * dh/dgate, cotangent * dh/dup) with h the unit's value",
         _parameters(
-            inner,
+            gate_parameters(record),
             "gate: The gate that the unit was called with.",
             "up: The other operand that it was called with.",
             "cotangent: The cotangent of the result; broadcasts with the others.",
         ),
         f"dgate, dup : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
-        "Error below 1.5 ulp.",
-        "",
-        f">>> import softfloor as sf\n>>> dgate, dup = sf.{record.name}.vjp(0.0, 3.0, 1.0)\n"
-        ">>> float(dgate), float(dup)\n(1.5, 0.0)",
+        _gate_notes(record),
+        "``out=(gate, up)`` is allowed.",
+        f">>> import softfloor as sf\n>>> dgate, dup = sf.{record.name}.vjp(1.0, 0.0, 3.0)\n>>> float(dgate)\n0.0",
         record.references,
     )
 

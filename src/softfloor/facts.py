@@ -7,9 +7,10 @@ import html
 import io
 from typing import TYPE_CHECKING
 
-from . import formula
+from . import docstrings, formula
+from .catalogue import gate_parameters, gates
 from .catalogue.record import Activation as Record
-from .catalogue.record import Curve, shorten
+from .catalogue.record import Curve, Gate, shorten
 
 if TYPE_CHECKING:
     from .activation import Activation
@@ -36,6 +37,19 @@ def rows(record: Record) -> list[tuple[str, str]]:
         result.append(("symmetry", {"odd": "f(-x) = -f(x)", "complement": "f(-x) = 1 - f(x)"}[facts.symmetry]))
     if record.notes:
         result.append(("note", record.notes))
+    return result + [("reference", text) for text in record.references]
+
+
+def gate_rows(record: Gate) -> list[tuple[str, str]]:
+    """What is known of a gated unit as (label, text)."""
+    result = [("kind", "gated unit"), ("value", docstrings.gate_formula(record))]
+    result += [(f"parameter {p.name}", f"default {p.default}. {p.description}") for p in gate_parameters(record)]
+    for preset in gates.PRESETS:
+        if preset.unit == record.name:
+            settings = [f"{name}={value}" for name, value in preset.settings.items()]
+            settings += [f"clamp={preset.clamp}"] if preset.clamp == "after" else []
+            packed = f"packed: {preset.layout}, gate {preset.gate}"
+            result.append((f"preset {preset.name}", f"{', '.join([*settings, packed])}. {preset.reference}"))
     return result + [("reference", text) for text in record.references]
 
 

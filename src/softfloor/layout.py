@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -81,20 +81,34 @@ def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
     return np.where(mask, logits, logits.dtype.type(absent))
 
 
+def first_place(wrong: Any, begins: tuple[int, ...] | None = None) -> tuple[tuple[int, ...], str]:
+    """Where the first of them lies, as an index and as messages say it; ``begins`` is where a part of an array lies."""
+    index = tuple(int(k) for k in np.argwhere(wrong)[0])
+    position = tuple(k + begin for k, begin in zip(index, begins or (0,) * len(index), strict=True))
+    return index, f" at position {position if len(position) > 1 else position[0]}" if position else ""
+
+
 class EmptyRows:
     """The rows of which nothing is left, and what is asked to become of them; looked for only if not the default."""
 
     def __init__(self, function: str, empty: Any, layout: Layout, logits: Any, absent: float = -np.inf) -> None:
-        if empty not in ("zeros", "nan", "raise"):
-            raise ValueError(f"{function}: empty must be 'zeros', 'nan' or 'raise'; got {empty!r}")
+        self.check(function, empty)
         self.layout = layout
         self.found: Any = None
         if empty != "zeros":
             self.found = np.all(logits == absent, axis=layout.axes)
         if empty == "raise" and np.any(self.found):
-            first = tuple(int(k) for k in np.argwhere(self.found)[0])
-            where = f" at position {first if len(first) > 1 else first[0]}" if first else ""
-            raise ValueError(f"{function}: nothing is left of the row{where}; every entry is masked or {absent}")
+            self.refuse(function, self.found, absent)
+
+    @staticmethod
+    def check(function: str, empty: Any) -> None:
+        if empty not in ("zeros", "nan", "raise"):
+            raise ValueError(f"{function}: empty must be 'zeros', 'nan' or 'raise'; got {empty!r}")
+
+    @staticmethod
+    def refuse(function: str, found: Any, absent: float, begins: tuple[int, ...] | None = None) -> NoReturn:
+        where = first_place(found, begins)[1]
+        raise ValueError(f"{function}: nothing is left of the row{where}; every entry is masked or {absent}")
 
     def filled(self, result: Any) -> Any:
         """The result, NaN where a row is empty; an array is written to in place."""

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .containers import understood
 from .layout import Layout, as_logits
-from .losses import Reduction, check_class_labels, exact_sum, total_of
+from .loss_options import LossOptions
+from .losses import Reduction, check_class_labels, check_reduction, exact_sum, total_of
 from .rows import RowFunction
+
+#: Nothing is multiplied by weights but log-probabilities, so any finite one will do.
+LARGEST_WEIGHT = float(np.finfo(np.float64).max)
 
 
 class NegativeLogLikelihood(RowFunction):
@@ -26,7 +31,7 @@ class NegativeLogLikelihood(RowFunction):
     axis : int, default -1
         The axis of the classes.
     weight : array_like, optional
-        A weight per class, of length n; not negative. A class of weight 0 costs nothing, even at q = -inf.
+        A weight per class, of length n; finite and not negative. A class of weight 0 costs nothing, even at q = -inf.
     ignore_index : int, optional
         A label, inside or outside [0, n), whose rows have loss 0 and gradient 0 and are not counted.
     reduction : {"mean", "sum", "none"}, default "mean"
@@ -64,6 +69,9 @@ class NegativeLogLikelihood(RowFunction):
     1.0397
     """
 
+    apart = frozenset({"labels", "weight"})
+
+    @understood
     def __call__(
         self,
         log_probabilities: Any,
@@ -76,6 +84,7 @@ class NegativeLogLikelihood(RowFunction):
     ) -> Any:
         return self._prepare(log_probabilities, labels, axis, weight, ignore_index, reduction).loss()
 
+    @understood
     def value_and_grad(
         self,
         log_probabilities: Any,
@@ -119,16 +128,14 @@ class NegativeLogLikelihood(RowFunction):
             raise ValueError(f"{self.name}: out must be an array of {q.dtype} of shape {q.shape}; got {given}")
         loss = problem.loss()  # before its log-probabilities are written over
         out[...] = 0
-        with np.errstate(all="ignore"):
-            slopes = (-problem.weights / problem.divisor).astype(q.dtype)
+        slopes = slopes_of(problem.weights, problem.divisor, q.dtype)
         np.put_along_axis(out, problem.picked, np.expand_dims(slopes, problem.axis), problem.axis)
         return loss, out
 
     def _prepare(
         self, log_probabilities: Any, labels: Any, axis: int, weight: Any, ignore_index: Any, reduction: str
     ) -> _Problem:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         q, targets = np.asanyarray(as_logits(self.name, "log_probabilities", log_probabilities)), np.asarray(labels)
         try:
             (position,) = Layout(q.shape, operator.index(axis)).axes
@@ -137,49 +144,48 @@ class NegativeLogLikelihood(RowFunction):
         rows = q.shape[:position] + q.shape[position + 1 :]
         if targets.shape != rows:
             raise ValueError(f"{self.name}: labels have shape {targets.shape}; these log-probabilities need {rows}")
-        if ignore_index is not None:
-            try:
-                ignore_index = operator.index(ignore_index)
-            except TypeError:
-                raise TypeError(f"{self.name}: ignore_index must be an integer; got {ignore_index!r}") from None
-        classes = q.shape[position]
-        check_class_labels(self.name, targets, classes, ignore_index)
-        per_class = np.ones(classes)
-        if weight is not None:
-            per_class = np.asarray(as_logits(self.name, "weight", weight), np.float64)
-            if per_class.shape != (classes,):
-                raise ValueError(
-                    f"{self.name}: weight has shape {per_class.shape}; {classes} classes need ({classes},)"
-                )
-            if not ((per_class >= 0) & (per_class < np.inf)).all():
-                raise ValueError(f"{self.name}: weights must be finite and not negative; got {per_class.tolist()}")
-        return _Problem(q, targets, position, per_class, ignore_index, reduction)
+        options = LossOptions(self.name, weight, ignore_index, largest_weight=LARGEST_WEIGHT)
+        check_class_labels(self.name, targets, q.shape[position], options.ignore_index)
+        return _Problem(q, targets, position, options, reduction)
 
 
 class _Problem:
     """Operands that have been checked: which entries are picked, and what each weighs."""
 
-    def __init__(
-        self, q: Any, labels: Any, axis: int, per_class: Any, ignore_index: int | None, reduction: str
-    ) -> None:
+    def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str) -> None:
         self.log_probabilities, self.axis, self.reduction = q, axis, reduction
-        kept = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+        per_class = options.weights_of(q.shape[axis])
+        kept = options.keeps(labels)
         # An ignored row picks its first entry, at weight 0.
-        safe = np.where(kept, labels, 0).astype(np.intp)
+        safe = (labels if kept is None else np.where(kept, labels, 0)).astype(np.intp)
         self.picked = np.expand_dims(safe, axis)
-        self.weights = np.where(kept, per_class[safe] if per_class.size else 0.0, 0.0)
+        self.weights = per_class[safe] if per_class.size else np.zeros(labels.shape)
+        if kept is not None:
+            self.weights = np.where(kept, self.weights, 0.0)
         self.divisor = (exact_sum(self.weights.ravel()) or 1.0) if reduction == "mean" else 1.0
 
     def loss(self) -> Any:
         q = self.log_probabilities
         if self.picked.size == 0:
             return np.zeros(self.weights.shape, q.dtype) if self.reduction == "none" else q.dtype.type(0)
-        values = np.take_along_axis(q, self.picked, self.axis).squeeze(self.axis).astype(np.float64)
-        with np.errstate(all="ignore"):
-            losses = np.where(self.weights == 0, 0.0, -self.weights * values) + 0.0  # no zero is negative
-            if self.reduction == "none":
+        values = np.take_along_axis(q, self.picked, self.axis).squeeze(self.axis)
+        losses = weighed(values, self.weights)
+        if self.reduction == "none":
+            with np.errstate(all="ignore"):
                 return losses.astype(q.dtype)
         return total_of(losses.ravel(), q.dtype, self.divisor)
+
+
+def weighed(values: Any, weights: Any) -> Any:
+    """The losses of picked log-probabilities, in float64; what weighs nothing costs nothing."""
+    with np.errstate(all="ignore"):
+        return np.where(weights == 0, 0.0, -weights * values.astype(np.float64)) + 0.0  # no zero is negative
+
+
+def slopes_of(weights: Any, divisor: float, dtype: Any) -> Any:
+    """The gradient in the picked log-probabilities."""
+    with np.errstate(all="ignore"):
+        return (0.0 - weights / divisor).astype(dtype)
 
 
 nll = NegativeLogLikelihood("nll")

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from .containers import understood
 from .layout import as_logits
-from .losses import Reduction, check_class_labels, reduced, softmax_cross_entropy
+from .losses import Reduction, check_class_labels, check_cotangent, check_reduction, reduced, softmax_cross_entropy
 from .rows import RowFunction
 
 #: A tenth of the logits of 4096 tokens over 128,000 classes; half of it costs more time, twice as much saves little.
@@ -77,6 +78,11 @@ class LinearCrossEntropy(RowFunction):
     True
     """
 
+    apart = frozenset({"weight", "labels", "bias", "cotangent"})
+    #: What there are gradients in.
+    differentiable = ("hidden", "weight", "bias")
+
+    @understood
     def __call__(
         self,
         hidden: Any,
@@ -89,8 +95,9 @@ class LinearCrossEntropy(RowFunction):
         scratch_bytes: int = SCRATCH_BYTES,
     ) -> Any:
         problem = _Problem(self.name, hidden, weight, labels, bias, reduction, ignore_index)
-        return problem.reduce(_Pass(problem, scratch_bytes).run(1.0, ())[0])
+        return problem.reduce(_Pass(problem, scratch_bytes).run(1.0)[0])
 
+    @understood
     def value_and_grad(
         self,
         hidden: Any,
@@ -128,10 +135,10 @@ class LinearCrossEntropy(RowFunction):
         [[-0.5, -0.5], [0.5, 0.5]]
         """
         problem = _Problem(self.name, hidden, weight, labels, bias, reduction, ignore_index)
-        wanted = problem.wanted(gradients)
-        losses, found = _Pass(problem, scratch_bytes).run(problem.share, wanted)
+        losses, found = _Pass(problem, scratch_bytes, problem.wanted(gradients)).run(problem.share)
         return problem.reduce(losses), found
 
+    @understood
     def vjp(
         self,
         hidden: Any,
@@ -168,29 +175,22 @@ class LinearCrossEntropy(RowFunction):
         """
         problem = _Problem(self.name, hidden, weight, labels, bias, reduction, ignore_index)
         upstream = np.asarray(cotangent, np.float64)
-        if reduction != "none" and upstream.ndim:
-            raise ValueError(
-                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
-            )
-        try:
-            per_row = np.broadcast_to(upstream, problem.outer_shape).ravel()
-        except ValueError:
-            raise ValueError(
-                f"{self.name}: cotangent has shape {upstream.shape}, which does not broadcast to {problem.outer_shape}"
-            ) from None
+        check_cotangent(self.name, upstream, reduction, problem.outer_shape)
+        per_row = np.broadcast_to(upstream, problem.outer_shape).ravel()
         scale = per_row[problem.kept, None] * problem.share
-        return _Pass(problem, scratch_bytes).run(scale, problem.wanted(gradients))[1]
+        return _Pass(problem, scratch_bytes, problem.wanted(gradients)).run(scale)[1]
 
 
-class _Problem:
-    """Checked operands: rows of hidden that count, their labels, and how losses are reduced."""
+def check_scratch_bytes(function: str, scratch_bytes: int) -> None:
+    if scratch_bytes <= 0:
+        raise ValueError(f"{function}: scratch_bytes must be positive; got {scratch_bytes}")
 
-    def __init__(
-        self, name: str, hidden: Any, weight: Any, labels: Any, bias: Any, reduction: str, ignore_index: int | None
-    ) -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
-        self.name, self.reduction = name, reduction
+
+class LinearLayer:
+    """The operands whose product are the logits, checked: NumPy arrays, or Dask's."""
+
+    def __init__(self, name: str, hidden: Any, weight: Any, bias: Any) -> None:
+        self.name = name
         self.operands = {"hidden": as_logits(name, "hidden", hidden), "weight": as_logits(name, "weight", weight)}
         if bias is not None:
             self.operands["bias"] = as_logits(name, "bias", bias)
@@ -204,21 +204,13 @@ class _Problem:
         self.outer_shape = rows.shape[:-1]
         if self.bias is not None and self.bias.shape != (self.classes,):
             raise ValueError(f"{name}: bias must have shape ({self.classes},); got {self.bias.shape}")
-        targets = np.asarray(labels)
-        if targets.shape != self.outer_shape:
-            raise ValueError(f"{name}: labels must have shape {self.outer_shape}; got {targets.shape}")
-        check_class_labels(name, targets, self.classes, ignore_index)
-        self.hidden, targets = rows.reshape(-1, self.features), targets.ravel()
-        #: Which rows count: all, or the numbers of those that are not ignored.
-        self.kept: Any = slice(None) if ignore_index is None else np.flatnonzero(targets != ignore_index)
-        self.labels = targets[self.kept].astype(np.int64, copy=False)
+        self.hidden = rows.reshape(-1, self.features)
+        #: That of the products.
         self.dtype = np.dtype(max((np.float32, *(a.dtype for a in self.operands.values())), key=_itemsize))
-        self.share = 1 / max(1, self.labels.size) if reduction == "mean" else 1.0
 
-    def rows(self, begin: int, end: int) -> Any:
-        """Some of the rows that count, in the dtype of the products."""
-        kept = slice(begin, end) if isinstance(self.kept, slice) else self.kept[begin:end]
-        return self.hidden[kept].astype(self.dtype, copy=False)
+    def check_labels(self, labels: Any) -> None:
+        if labels.shape != self.outer_shape:
+            raise ValueError(f"{self.name}: labels must have shape {self.outer_shape}; got {labels.shape}")
 
     def wanted(self, gradients: tuple[str, ...] | None) -> tuple[str, ...]:
         if gradients is None:
@@ -228,6 +220,29 @@ class _Problem:
                 f"{self.name}: gradients must be a tuple of names among {', '.join(self.operands)}; got {gradients!r}"
             )
         return tuple(gradients)
+
+
+class _Problem(LinearLayer):
+    """The rows of hidden that count, their labels, and how losses are reduced."""
+
+    def __init__(
+        self, name: str, hidden: Any, weight: Any, labels: Any, bias: Any, reduction: str, ignore_index: int | None
+    ) -> None:
+        check_reduction(reduction)
+        super().__init__(name, hidden, weight, bias)
+        self.reduction, targets = reduction, np.asarray(labels)
+        self.check_labels(targets)
+        check_class_labels(name, targets, self.classes, ignore_index)
+        targets = targets.ravel()
+        #: Which rows count: all, or the numbers of those that are not ignored.
+        self.kept: Any = slice(None) if ignore_index is None else np.flatnonzero(targets != ignore_index)
+        self.labels = targets[self.kept].astype(np.int64, copy=False)
+        self.share = 1 / max(1, self.labels.size) if reduction == "mean" else 1.0
+
+    def rows(self, begin: int, end: int) -> Any:
+        """Some of the rows that count, in the dtype of the products."""
+        kept = slice(begin, end) if isinstance(self.kept, slice) else self.kept[begin:end]
+        return self.hidden[kept].astype(self.dtype, copy=False)
 
     def reduce(self, losses: Any) -> Any:
         if self.reduction != "none":
@@ -246,28 +261,30 @@ def _at_least_one(count: int, most: int) -> int:
 
 
 class _Pass:
-    """One pass over the rows: as many at a time as there is scratch for, the vocabulary in tiles."""
+    """One pass over the rows, as many at a time as there is scratch for, and in tiles of the classes where needed."""
 
-    def __init__(self, problem: _Problem, scratch_bytes: int) -> None:
-        self.problem = problem
+    def __init__(self, problem: _Problem, scratch_bytes: int, wanted: tuple[str, ...] = ()) -> None:
+        self.problem, self.wanted = problem, wanted
         itemsize = problem.dtype.itemsize
-        if scratch_bytes <= 0:
-            raise ValueError(f"{problem.name}: scratch_bytes must be positive; got {scratch_bytes}")
-        # A sixteenth each for a widened tile of the weight and for a tile's product, the rest for logits.
+        check_scratch_bytes(problem.name, scratch_bytes)
+        self.widens = problem.weight.dtype != problem.dtype
+        # A sixteenth each for a widened tile of the weight and for a tile's product where needed, the rest for logits.
         self.tile = _at_least_one(scratch_bytes // 16 // (itemsize * max(1, problem.features)), problem.classes)
-        rows = scratch_bytes * 7 // 8 // (itemsize * max(1, problem.classes))
+        sixteenths = 16 - self.widens - ("weight" in wanted)
+        rows = scratch_bytes * sixteenths // 16 // (itemsize * max(1, problem.classes))
         # A multiple of what BLAS kernels work on at a time: other numbers of rows take up to a third longer.
         self.row_count = _at_least_one(rows if rows < 64 else rows // 64 * 64, problem.labels.size)
 
     def tiles(self) -> Iterator[tuple[slice, Any]]:
-        """Pieces of the weight in the dtype of the products."""
-        for begin in range(0, self.problem.classes, self.tile):
-            piece = slice(begin, min(begin + self.tile, self.problem.classes))
+        """Pieces of the weight in the dtype of the products; all of it if it has that dtype."""
+        step = self.tile if self.widens else max(1, self.problem.classes)
+        for begin in range(0, self.problem.classes, step):
+            piece = slice(begin, min(begin + step, self.problem.classes))
             yield piece, self.problem.weight[piece].astype(self.problem.dtype, copy=False)
 
-    def run(self, scale: Any, wanted: tuple[str, ...]) -> tuple[Any, tuple[Any, ...]]:
+    def run(self, scale: Any) -> tuple[Any, tuple[Any, ...]]:
         """The losses of the rows that count, and the gradients of their sum, each row times its scale."""
-        problem, dtype = self.problem, self.problem.dtype
+        problem, dtype, wanted = self.problem, self.problem.dtype, self.wanted
         shapes = {"hidden": problem.hidden.shape, "weight": problem.weight.shape, "bias": (problem.classes,)}
         gradients = {name: np.zeros(shapes[name], dtype) for name in wanted}
         losses = np.empty(problem.labels.size, dtype)
@@ -300,19 +317,18 @@ class _Pass:
         if "bias" in gradients:
             weights = np.broadcast_to(np.asarray(factors, slopes.dtype).reshape(-1), len(slopes))
             gradients["bias"] += weights @ slopes
-        if not {"hidden", "weight"} & gradients.keys():
-            return
-        sums = np.zeros_like(rows)
-        for tile, weight in self.tiles():
-            if "hidden" in gradients:
-                sums += slopes[:, tile] @ weight
-            if "weight" in gradients and piece.start == 0:
-                np.matmul(slopes[:, tile].T, rows, out=gradients["weight"][tile])
-            elif "weight" in gradients:
-                part = product[: len(weight)]
-                np.matmul(slopes[:, tile].T, rows, out=part)
-                gradients["weight"][tile] += part
+        if "weight" in gradients and piece.start == 0:
+            np.matmul(slopes.T, rows, out=gradients["weight"])
+        elif "weight" in gradients:
+            for begin in range(0, self.problem.classes, self.tile):
+                target = gradients["weight"][begin : begin + self.tile]
+                part = product[: len(target)]
+                np.matmul(slopes[:, begin : begin + self.tile].T, rows, out=part)
+                target += part
         if "hidden" in gradients:
+            sums = np.zeros_like(rows)
+            for tile, weight in self.tiles():
+                sums += slopes[:, tile] @ weight
             kept = self.problem.kept
             target = piece if isinstance(kept, slice) else kept[piece]
             gradients["hidden"][target] = sums * factors

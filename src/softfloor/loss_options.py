@@ -8,20 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from .layout import as_logits
+from .layout import as_logits, first_place
 
 #: No weight, z_loss or softcap is larger: products with logits and with each other keep their digits.
 LARGEST = 1e100
 
 
 class LossOptions:
-    """The options of `softmax_cross_entropy`, checked."""
+    """The options of `softmax_cross_entropy`, checked; `nll` has the first two."""
 
     def __init__(
-        self, function: str, weight: Any, ignore_index: Any, label_smoothing: Any, z_loss: Any, softcap: Any
+        self,
+        function: str,
+        weight: Any,
+        ignore_index: Any,
+        label_smoothing: Any = 0.0,
+        z_loss: Any = 0.0,
+        softcap: Any = None,
+        largest_weight: float = LARGEST,
     ) -> None:
         self.function = function
-        self.weight = None if weight is None else self._class_weights(weight)
+        self.weight = None if weight is None else self._class_weights(weight, largest_weight)
         self.ignore_index = None if ignore_index is None else self._integer("ignore_index", ignore_index)
         self.label_smoothing = self._number("label_smoothing", label_smoothing, 0.0, 1.0)
         self.z_loss = self._number("z_loss", z_loss, 0.0, LARGEST)
@@ -47,13 +54,18 @@ class LossOptions:
         """Which class labels are not ignored; None where none can be."""
         return None if self.ignore_index is None else labels != self.ignore_index
 
-    def _class_weights(self, weight: Any) -> Any:
+    def refuse_ignored_probabilities(self) -> None:
+        if self.ignore_index is not None:
+            raise ValueError(
+                f"{self.function}: ignore_index is for class labels; got probabilities, of the logits' shape"
+            )
+
+    def _class_weights(self, weight: Any, largest: float) -> Any:
         weights = np.asarray(as_logits(self.function, "weight", weight), np.float64)
-        wrong = ~((weights >= 0) & (weights <= LARGEST))
+        wrong = ~((weights >= 0) & (weights <= largest))
         if wrong.any():
-            first = tuple(int(k) for k in np.argwhere(wrong)[0])
-            where = f" at position {first if len(first) > 1 else first[0]}" if first else ""
-            raise ValueError(f"{self.function}: weight {weights[first]}{where} is not between 0 and {LARGEST:g}")
+            first, where = first_place(wrong)
+            raise ValueError(f"{self.function}: weight {weights[first]}{where} is not between 0 and {largest:g}")
         return weights
 
     def _integer(self, name: str, value: Any) -> int:

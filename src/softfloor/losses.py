@@ -10,25 +10,49 @@ import numpy as np
 
 from . import _core
 from .containers import understood
-from .layout import Layout, as_logits
+from .layout import Layout, as_logits, first_place
 from .loss_options import LossOptions
 from .rows import RowFunction
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-def check_class_labels(function: str, labels: Any, classes: int, ignore_index: int | None = None) -> None:
-    """Class labels are integers in [0, classes), or ``ignore_index``."""
+def check_class_labels(
+    function: str,
+    labels: Any,
+    classes: int,
+    ignore_index: int | None = None,
+    begins: tuple[int, ...] | None = None,
+) -> None:
+    """Class labels are integers in [0, classes), or ``ignore_index``; ``begins`` is where a part of them lies."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{function}: class labels must be integers; got dtype {labels.dtype}")
     wrong = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
         wrong &= labels != ignore_index
     if wrong.any():
-        position = tuple(int(k) for k in np.argwhere(wrong)[0])
-        where = f" at position {position if len(position) > 1 else position[0]}" if position else ""
+        index, where = first_place(wrong, begins)
         others = "" if ignore_index is None else f" and is not ignore_index={ignore_index}"
-        raise IndexError(f"{function}: label {labels[position]}{where} is outside [0, {classes}){others}")
+        raise IndexError(f"{function}: label {labels[index]}{where} is outside [0, {classes}){others}")
+
+
+def check_reduction(reduction: Any) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+
+
+def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: tuple[int, ...]) -> None:
+    """A scalar, or if losses are not reduced what broadcasts to one number per row."""
+    if reduction != "none" and cotangent.ndim:
+        raise ValueError(
+            f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {cotangent.shape}"
+        )
+    try:
+        np.broadcast_shapes(cotangent.shape, outer_shape)
+    except ValueError:
+        raise ValueError(
+            f"{function}: cotangent has shape {cotangent.shape}, which does not broadcast to {outer_shape}"
+        ) from None
 
 
 def exact_sum(values: Any) -> float:
@@ -133,6 +157,8 @@ class SoftmaxCrossEntropy(RowFunction):
     0.9334
     """
 
+    apart = frozenset({"labels", "weight", "cotangent"})
+
     @understood
     def __call__(
         self,
@@ -148,7 +174,7 @@ class SoftmaxCrossEntropy(RowFunction):
         reduction: Reduction = "mean",
     ) -> Any:
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         return problem.reduced(problem.losses())
 
     @understood
@@ -193,7 +219,7 @@ class SoftmaxCrossEntropy(RowFunction):
         [[-0.5, 0.5]]
         """
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         losses, gradient = problem.losses_and_gradient(problem.share, out)
         return problem.reduced(losses), gradient
 
@@ -234,12 +260,9 @@ class SoftmaxCrossEntropy(RowFunction):
         [[-1.0, 1.0]]
         """
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
-        problem = _Problem(self, z, labels, axis, options, reduction)
+        problem = Problem(self, z, labels, axis, options, reduction)
         upstream = np.asarray(cotangent, np.float64)
-        if reduction != "none" and upstream.ndim:
-            raise ValueError(
-                f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {upstream.shape}"
-            )
+        check_cotangent(self.name, upstream, reduction, problem.layout.outer_shape)
         return problem.losses_and_gradient(np.broadcast_to(problem.scaled(upstream), problem.layout.outer_shape), out)[
             1
         ]
@@ -266,14 +289,13 @@ class SoftmaxCrossEntropy(RowFunction):
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
 
-class _Problem:
+class Problem:
     """Operands that have been checked: rows of logits, their labels as the kernels want them, and what rows count."""
 
     def __init__(
         self, function: SoftmaxCrossEntropy, z: Any, labels: Any, axis: int, options: LossOptions, reduction: str
     ) -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         self.function, self.options, self.reduction = function, options, reduction
         name, logits = function.name, as_logits(function.name, "z", z)
         try:
@@ -285,8 +307,7 @@ class _Problem:
         self.kept: Any = None
         self.probabilities = targets.shape == logits.shape
         if self.probabilities:
-            if options.ignore_index is not None:
-                raise ValueError(f"{name}: ignore_index is for class labels; got probabilities, of the logits' shape")
+            options.refuse_ignored_probabilities()
             if targets.dtype.kind not in "biu":
                 as_logits(name, "labels", targets)
             self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)

@@ -26,6 +26,8 @@ class RowFunction:
 
     #: What a masked entry counts as, and a row of it alone as empty.
     absent = -np.inf
+    #: Operands with other axes than the first, those of rows or of classes; all others broadcast to it.
+    apart: frozenset[str] = frozenset()
 
     def __init__(self, name: str) -> None:
         self.name = self.__name__ = name

@@ -271,6 +271,8 @@ class Logsumexp(RowFunction):
     1000.6931471805599
     """
 
+    apart = frozenset({"cotangent"})
+
     @understood
     def __call__(
         self,

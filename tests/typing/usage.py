@@ -24,6 +24,12 @@ assert_type(sf.relu.vjp(double, 2.0), NDArray[np.float64])
 assert_type(sf.swiglu(single, single), NDArray[np.float32])
 dgate, dup = sf.swiglu.vjp(single, single, single)
 assert_type(dgate, NDArray[np.float32])
+assert_type(sf.geglu(single, single, limit=7.0, offset=1.0, clamp="after"), NDArray[np.float32])
+sf.swiglu(single, single, limit=single, beta=2.0)
+sf.swiglu.packed(single, gate="first", layout="interleaved", axis=0, limit=7.0)
+sf.swiglu.packed.vjp(single, single, gate="last", out=single)
+sf.gated("tanh", limit=7.0, clamp="after")(single, single)
+sf.gated_presets["gpt-oss"].packed(single)
 
 # Anything array-like goes, and every keyword of a ufunc.
 assert_type(sf.gelu(1.0), Any)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from .record import Activation, Gate, Record, Rows
+from . import gates
+from .record import Activation, Gate, Parameter, Record, Rows
 
 FAMILIES: dict[str, tuple[Record, ...]] = {
     module.name: importlib.import_module(f"{__name__}.{module.name}").RECORDS
@@ -20,3 +21,8 @@ RECORDS: dict[str, Record] = {record.name: record for records in FAMILIES.values
 ACTIVATIONS: dict[str, Activation] = {name: r for name, r in RECORDS.items() if isinstance(r, Activation)}
 GATES: dict[str, Gate] = {name: r for name, r in RECORDS.items() if isinstance(r, Gate)}
 ROWS: dict[str, Rows] = {name: r for name, r in RECORDS.items() if isinstance(r, Rows)}
+
+
+def gate_parameters(record: Gate) -> tuple[Parameter, ...]:
+    """The keyword parameters of a gated unit."""
+    return record.softcaps or (*ACTIVATIONS[record.activation].parameters, gates.LIMIT, gates.OFFSET)

@@ -107,13 +107,29 @@ class Activation(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """A gated unit: activation(gate) * up, with the activation's parameters."""
+    """A gated unit: activation(gate) * up, with the activation's parameters, a limit and an offset.
+
+    ``softcaps`` are the parameters of a unit with soft limits instead, softcap(gate) sigmoid(gate) softcap(up).
+    """
 
     name: str
     title: str
     summary: str
     activation: str
     references: tuple[str, ...]
+    softcaps: tuple[Parameter, ...] = ()
+
+
+class Preset(NamedTuple):
+    """A gated unit as a family of models has it: settings of a unit, and how its operands are packed."""
+
+    name: str
+    unit: str
+    settings: Mapping[str, float]
+    reference: str
+    clamp: Literal["before", "after"] = "before"
+    layout: Literal["split", "interleaved"] = "split"
+    gate: Literal["first", "last"] = "first"
 
 
 class RowKernel(NamedTuple):

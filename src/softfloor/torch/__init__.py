@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import nn
 from .activations import Activation
+from .distributed import vocab_parallel_cross_entropy
 from .functions import FUNCTIONS
 from .replace import replace_activations
 
 globals().update(FUNCTIONS)
 
-__all__ = ["Activation", "nn", "replace_activations", *FUNCTIONS]
+__all__ = ["Activation", "nn", "replace_activations", "vocab_parallel_cross_entropy", *FUNCTIONS]
 
 if TYPE_CHECKING:
 

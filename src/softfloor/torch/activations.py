@@ -10,7 +10,7 @@ from .. import activation as numpy_side
 from .. import formula
 from ..catalogue import record as records
 from .arrays import array_of, elementwise, tensor_of
-from .operators import DTYPES, Operator, backwards, keep, unobserved
+from .operators import DTYPES, Operator, backwards, is_distributed, keep, unobserved
 
 _XP = formula.torch()
 
@@ -48,6 +48,10 @@ class Activation:
         check(self.name, x=x)
         if inplace:
             return self._in_place(x, operands)
+        if is_distributed(x):
+            from . import distributed
+
+            return distributed.elementwise(self, x, **parameters)  # type: ignore[no-any-return]
         if any(isinstance(value, torch.Tensor) for value in operands):
             x, *others = self._broadcast(x, operands)
             return self._learnable[0](x, *others)  # type: ignore[index, no-any-return]

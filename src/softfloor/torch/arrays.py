@@ -11,6 +11,8 @@ import ml_dtypes
 import numpy as np
 import torch
 
+from .. import _core
+
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
@@ -35,6 +37,13 @@ def tensor_of(array: Any) -> torch.Tensor:
     if array.dtype == _BFLOAT16:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
+
+
+def empty_like(like: torch.Tensor) -> torch.Tensor:
+    """As `torch.empty_like`; memory of contiguous results is NumPy's, because softfloor recycles it."""
+    if like.is_contiguous() and like.ndim and like.numel():
+        return tensor_of(_core.call_recycling(np.empty_like, array_of(like)))
+    return torch.empty_like(like)
 
 
 def elementwise(function: Any, like: torch.Tensor, *operands: torch.Tensor, **parameters: Any) -> torch.Tensor:

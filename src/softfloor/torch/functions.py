@@ -6,6 +6,10 @@ from typing import Any
 
 from ..catalogue import ACTIVATIONS, ROWS
 from .activations import Activation
+from .binary_losses import SigmoidCrossEntropy
+from .likelihood import NegativeLogLikelihood
+from .linear_losses import LinearCrossEntropy
+from .losses import SoftmaxCrossEntropy
 from .rows import GumbelSoftmax, Hardmax, Logsumexp, RowFunction, Softmin
 
 _KINDS = {
@@ -18,8 +22,16 @@ _KINDS = {
     "hardmax": Hardmax,
 }
 ROW_FUNCTIONS = {name: kind(ROWS[name]) for name, kind in _KINDS.items()}
+ACTIVATION_FUNCTIONS = {name: Activation(record) for name, record in ACTIVATIONS.items()}
+LOSSES: dict[str, Any] = {
+    "softmax_cross_entropy": SoftmaxCrossEntropy(ROWS["softmax_cross_entropy"]),
+    "sigmoid_cross_entropy": SigmoidCrossEntropy(ROWS["sigmoid_cross_entropy"], ACTIVATION_FUNCTIONS["sigmoid"]),
+    "linear_cross_entropy": LinearCrossEntropy(ROWS["linear_cross_entropy"]),
+    "nll": NegativeLogLikelihood(ROWS["nll"]),
+}
 FUNCTIONS: dict[str, Any] = {
-    **{name: Activation(record) for name, record in ACTIVATIONS.items()},
+    **ACTIVATION_FUNCTIONS,
     **ROW_FUNCTIONS,
     "gumbel_softmax": GumbelSoftmax(ROWS["gumbel_softmax"], ROW_FUNCTIONS["softmax"], ROW_FUNCTIONS["hardmax"]),
+    **LOSSES,
 }

@@ -9,6 +9,7 @@ is compiled, exported or traced, and tensors that are not plain (fake ones, subc
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing_state = torch._C._get_tracing_state
 _is_compiling = torch.compiler.is_compiling
 _Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
+#: Types of options, which are never tensors.
+_OPTIONS = frozenset({float, int, str, bool, list, type(None)})
 
 #: A function's value, and the function that takes cotangents backwards through it.
 backwards: Any = torch.func.vjp
@@ -145,9 +148,18 @@ def plain(args: Any) -> bool:
             if not value.is_cpu:
                 return False
             found = True
-        elif kind is not float and hasattr(kind, "__torch_function__"):  # a subclass, or a proxy of torch.fx
+        elif kind not in _OPTIONS and hasattr(kind, "__torch_function__"):  # a subclass, or a proxy of torch.fx
             return False
     return found and not _dispatch_modes() and _tracing_state() is None
+
+
+def is_distributed(value: Any) -> bool:
+    """Whether it is a DTensor; torch takes long to import what that is, so it is not imported to find out."""
+    kind = type(value)
+    if kind is _Tensor or kind is _Parameter:
+        return False
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(value, module.DTensor)
 
 
 def unobserved(*tensors: Any) -> bool:
@@ -163,6 +175,13 @@ def _differentiated(args: Any) -> bool:
             if isinstance(value, _Tensor) and value.requires_grad:
                 return True
     return False
+
+
+def differentiable_backwards_only(tensor: Any) -> bool:
+    """Whether a gradient of the tensor is wanted, by nothing but a backward pass."""
+    if not (tensor.requires_grad and torch.is_grad_enabled()):
+        return False
+    return _is_compiling() or not (_transforms_active() or forward_ad._current_level >= 0)
 
 
 def keep(ctx: Any, *tensors: Any) -> None:

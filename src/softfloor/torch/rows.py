@@ -14,7 +14,7 @@ from ..layout import check_temperature
 from . import row_formulas
 from .activations import by_name, check, in_working_precision
 from .arrays import array_of, tensor_of
-from .operators import Operator, backwards, keep
+from .operators import Operator, backwards, is_distributed, keep
 
 Dim = int | tuple[int, ...] | None
 
@@ -71,7 +71,14 @@ class RowFunction:
         dtype: torch.dtype | None = None,
     ) -> torch.Tensor:
         logits, dims = self._prepared(z, dim, where, temperature, dtype)
-        return self._value(logits, dims, temperature)  # type: ignore[no-any-return]
+        return self._run(logits, dims, temperature)  # type: ignore[no-any-return]
+
+    def _run(self, logits: Any, dims: list[int], temperature: float) -> Any:
+        if is_distributed(logits):
+            from . import distributed
+
+            return distributed.along(self._value, logits, dims, temperature)
+        return self._value(logits, dims, temperature)
 
     def _prepared(self, z: Any, dim: Dim, where: Any, temperature: float, dtype: Any) -> tuple[Any, list[int]]:
         check(self.name, z=z)
@@ -113,7 +120,7 @@ class Logsumexp(RowFunction):
         dtype: torch.dtype | None = None,
     ) -> torch.Tensor:
         logits, dims = self._prepared(z, dim, where, temperature, dtype)
-        result = self._value(logits, dims, temperature)
+        result = self._run(logits, dims, temperature)
         if keepdim:
             for position in dims:
                 result = result.unsqueeze(position)

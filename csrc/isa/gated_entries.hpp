@@ -1,0 +1,144 @@
+// Entries of gated units in the table of kernels.
+#pragma once
+#include "../kernels.hpp"
+#include "variants.hpp"
+
+namespace softfloor {
+namespace {
+
+// Parameters are float32 beside the three narrower dtypes, float64 beside float64.
+template <double... defaults> constexpr ElementwiseEntry with_parameters(ElementwiseEntry entry) {
+    entry.parameters = sizeof...(defaults);
+    entry.parameters_are_wide = true;
+    for (int dtype = 0; dtype < float64; ++dtype) entry.is_default[dtype] = is_default<float, defaults...>;
+    entry.is_default[float64] = is_default<double, defaults...>;
+    return entry;
+}
+
+template <class Op, int parameters, double default_parameter> struct FixedParameter {
+    using Type = AtDefault<Op, default_parameter>;
+};
+template <class Op, double default_parameter> struct FixedParameter<Op, 0, default_parameter> {
+    using Type = Op;
+};
+template <class Op, int outputs> struct DirectVariant {
+    using Type = Gated<Op, 0>;
+};
+template <class Op> struct DirectVariant<Op, 2> {
+    using Type = GatedVjp<Op, 0>;
+};
+
+// Without limit and offset float32 has its own arithmetic where the activation has. Entries of which all parameters
+// have their defaults take it beside others, too, so that the bits of a result depend on its own operands alone.
+template <class Op, int parameters, double default_parameter, int outputs> struct PlainGated {
+    using Fixed = typename FixedParameter<Op, parameters, default_parameter>::Type;
+    template <class T> static constexpr bool is_direct = __is_same(T, float) && (is_exact<Op> || HasSingle<Fixed>);
+
+    template <class T, bool after>
+    static void composed(const void* const* in, bool at_defaults, void* const* out, size_t n) {
+        constexpr ClampedUnit unit = {default_parameter, parameters, after};
+        clamped_unit<T, outputs>(unit, jets_of<Op, NumberOf<T>, parameters, outputs == 2>, in, at_defaults, out, n);
+    }
+    template <class T> static void run_plain(const void* const* in, void* const* out, size_t n) {
+        if constexpr (is_direct<T>) run<typename DirectVariant<Fixed, outputs>::Type, T>(in, out, n);
+        else composed<T, false>(in, true, out, n);
+    }
+};
+
+// Operands of a unit in float32: gate, up, perhaps the cotangent, then parameters.
+struct FloatUnit {
+    Kernel composed, plain;
+    int operands, parameters, outputs;
+    float defaults[3];
+};
+[[gnu::noinline]] void run_beside_plain(const FloatUnit& unit, const void* const* in, void* const* out, size_t n) {
+    constexpr size_t block = 512;
+    constexpr int most_inputs = 6, most_outputs = 2;
+    for (size_t begin = 0; begin < n; begin += block) {
+        size_t count = n - begin < block ? n - begin : block, plain_count = 0;
+        const void* here[most_inputs];
+        void *to[most_outputs], *aside[most_outputs];
+        for (int k = 0; k < unit.operands + unit.parameters; ++k) here[k] = static_cast<const float*>(in[k]) + begin;
+        uint32_t is_plain[block];
+        for (size_t i = 0; i < count; ++i) is_plain[i] = 1;
+        for (int k = 0; k < unit.parameters; ++k)
+            for (size_t i = 0; i < count; ++i)
+                is_plain[i] &= static_cast<const float*>(here[unit.operands + k])[i] == unit.defaults[k];
+        for (size_t i = 0; i < count; ++i) plain_count += is_plain[i];
+        float plain[most_outputs][block];
+        for (int k = 0; k < unit.outputs; ++k) {
+            to[k] = static_cast<float*>(out[k]) + begin;
+            aside[k] = plain_count == count ? to[k] : plain[k];
+        }
+        if (plain_count) unit.plain(here, aside, count);
+        if (plain_count == count) continue;
+        unit.composed(here, to, count);
+        for (int k = 0; plain_count && k < unit.outputs; ++k)
+            for (size_t i = 0; i < count; ++i)
+                if (is_plain[i]) static_cast<float*>(to[k])[i] = plain[k][i];
+    }
+}
+
+template <class Op, int parameters, double default_parameter, int results, bool after> struct ClampedGated {
+    using Plain = PlainGated<Op, parameters, default_parameter, results>;
+    static constexpr int outputs = results, operands = 1 + outputs, inputs = operands + parameters + 2;
+
+    template <class T> static void composed(const void* const* in, void* const* out, size_t n) {
+        Plain::template composed<T, after>(in, false, out, n);
+    }
+    template <class T> static void run(const void* const* in, void* const* out, size_t n) {
+        if constexpr (Plain::template is_direct<T>) {
+            FloatUnit unit = {composed<T>, Plain::template run_plain<T>, operands, parameters + 2, outputs, {}};
+            if (parameters) unit.defaults[0] = float(default_parameter);
+            unit.defaults[parameters] = __builtin_inff();
+            run_beside_plain(unit, in, out, n);
+        } else composed<T>(in, out, n);
+    }
+};
+
+template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap, int results> struct SoftcappedGated {
+    static constexpr int outputs = results, inputs = 1 + outputs + 2;
+    template <class T> static auto number() {
+        if constexpr (outputs == 2) return Pair{};
+        else return NumberOf<T>{};
+    }
+    template <class T> static void compute(const void* const* in, bool at_defaults, void* const* out, size_t n) {
+        constexpr SoftcappedUnit unit = {gate_softcap, up_softcap};
+        softcapped_unit<T, decltype(number<T>()), outputs, Tanh, Sigmoid>(unit, in, at_defaults, out, n);
+    }
+    template <class T> static void run(const void* const* in, void* const* out, size_t n) {
+        compute<T>(in, false, out, n);
+    }
+    template <class T> static void run_plain(const void* const* in, void* const* out, size_t n) {
+        compute<T>(in, true, out, n);
+    }
+};
+
+template <class Unit, class Plain> constexpr ElementwiseEntry entry_of(const char* name, const char* variant) {
+    return {name,
+            variant,
+            Unit::inputs,
+            Unit::outputs,
+            0,
+            false,
+            {Unit::template run<Float16>, Unit::template run<Bfloat16>, Unit::template run<float>,
+             Unit::template run<double>},
+            {Plain::template run_plain<Float16>, Plain::template run_plain<Bfloat16>, Plain::template run_plain<float>,
+             Plain::template run_plain<double>},
+            {}};
+}
+template <class Op, int parameters, double default_parameter, int outputs, bool after>
+constexpr ElementwiseEntry clamped_entry(const char* name, const char* variant) {
+    using Unit = ClampedGated<Op, parameters, default_parameter, outputs, after>;
+    ElementwiseEntry entry = entry_of<Unit, typename Unit::Plain>(name, variant);
+    if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
+    else return with_parameters<__builtin_inf(), 0.0>(entry);
+}
+template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap, int outputs>
+constexpr ElementwiseEntry softcapped_entry(const char* name, const char* variant) {
+    using Unit = SoftcappedGated<Tanh, Sigmoid, gate_softcap, up_softcap, outputs>;
+    return with_parameters<gate_softcap, up_softcap>(entry_of<Unit, Unit>(name, variant));
+}
+
+}  // namespace
+}  // namespace softfloor

@@ -1,0 +1,293 @@
+// What kernels compute from the operands at one index, and the loops around it.
+#pragma once
+#include "../math/single.hpp"
+#include "gated.hpp"
+
+namespace softfloor {
+namespace {
+
+// ---------------------------------------------- evaluate<Op>(x, parameters...) in the format that suits Op and T
+template <class Op, class T, class... Parameters> SOFTFLOOR_INLINE auto evaluate(T x, Parameters... parameters) {
+    if constexpr (!is_exact<Op>) return Op::at(Format<T>::load(x), Format<T>::load(parameters)...);
+    else if constexpr (sizeof(T) == 8) return Op::at(x);
+    else return Op::at(widen(x));
+}
+
+SOFTFLOOR_INLINE double apply(float x) { return x; }
+SOFTFLOOR_INLINE double apply(double x) { return x; }
+template <class T, class Result> SOFTFLOOR_INLINE T rounded(Result result) { return Format<T>::store(apply(result)); }
+
+// The other factor of a product that is rounded once, in the format that evaluate<Op> returned.
+template <class Op, class T> SOFTFLOOR_INLINE auto factor(T x) {
+    if constexpr (!is_exact<Op>) return Format<T>::load(x);
+    else if constexpr (sizeof(T) == 8) return x;
+    else return widen(x);
+}
+SOFTFLOOR_INLINE Scaled<double> operator*(Scaled<double> a, double b) { return {a.mantissa * b, a.power}; }
+SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) { return {product(a.mantissa, b), a.power}; }
+
+// ---------------------------------------------- float32 arithmetic, where Op offers it (math/single.hpp)
+template <class Op>
+concept HasSingle = requires { Op::single_limit; };
+
+template <class Op> SOFTFLOOR_INLINE bool single_covers(float x) { return __builtin_fabsf(x) <= Op::single_limit; }
+// Both conditions as one comparison: the vectoriser does not take them apart.
+template <class Op> SOFTFLOOR_INLINE bool single_covers(float x, float parameter) {
+    return __builtin_fabsf(parameter == float(Op::single_parameter) ? x : __builtin_inff()) <= Op::single_limit;
+}
+
+// The other factor of a product leaves room for the error terms; NaN and inf do not.
+SOFTFLOOR_INLINE bool factor_is_moderate(float factor) { return __builtin_fabsf(factor) <= 0x1p100f; }
+
+// Zero, or far enough from the smallest normal number for its error terms to be normal, too.
+SOFTFLOOR_INLINE bool factor_is_not_tiny(float factor) {
+    float size = __builtin_fabsf(factor);
+    return (size == 0 ? 1.0f : size) >= 0x1p-90f;
+}
+
+// ---------------------------------------------- variants: what is computed from the operands at one index
+template <class T> struct Outputs {
+    T first, second;
+};
+
+template <class Op, int parameters> struct Value {
+    static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool has_single = HasSingle<Op>;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).value), {}};
+    }
+    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        return {rounded<T>(Op::single(x).value), {}};
+    }
+};
+template <class Op, int parameters> struct Derivative {
+    static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool has_single = HasSingle<Op>;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).slope), {}};
+    }
+    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        return {rounded<T>(Op::single(x).slope), {}};
+    }
+};
+template <class Op, int parameters> struct ValueAndDerivative {
+    static constexpr int inputs = 1 + parameters, outputs = 2;
+    static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool has_single = HasSingle<Op>;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        auto jet = evaluate<Op>(x, p...);
+        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+    }
+    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
+        auto jet = Op::single(x);
+        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+    }
+};
+template <class Op, int parameters> struct Vjp {
+    static constexpr int inputs = 2 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool has_single = HasSingle<Op>;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, T cotangent, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
+    }
+    SOFTFLOOR_INLINE static bool covers(float x, float cotangent, auto... p) {
+        return single_covers<Op>(factor_is_moderate(cotangent) ? x : __builtin_inff(), p...);
+    }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, float cotangent, auto...) {
+        return {rounded_product<T>(Op::single(x).slope, cotangent), {}};
+    }
+};
+template <class Op, int parameters> struct ParameterDerivative {
+    static constexpr int inputs = 1 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
+        return {rounded<T>(evaluate<Op>(x, p...).parameter_slope), {}};
+    }
+};
+template <class Op, int parameters> struct Gated {
+    static constexpr int inputs = 2 + parameters, outputs = 1;
+    static constexpr bool has_parameters = parameters > 0;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, auto... p) {
+        return {rounded<T>(evaluate<Op>(gate, p...).value * factor<Op>(up)), {}};
+    }
+    static constexpr bool has_single = HasSingle<Op>;
+    SOFTFLOOR_INLINE static bool covers(float gate, float up, auto... p) {
+        // The low part of a tiny value is lost, which an up beyond 1 would show.
+        float largest_up = factor_is_not_tiny(gate) ? 0x1p100f : 1.0f;
+        return single_covers<Op>(__builtin_fabsf(up) <= largest_up ? gate : __builtin_inff(), p...);
+    }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, auto...) {
+        return {rounded_product<T>(as_pair(Op::single(gate).value), up), {}};
+    }
+};
+template <class Op, int parameters> struct GatedVjp {
+    static constexpr int inputs = 3 + parameters, outputs = 2;
+    static constexpr bool has_parameters = parameters > 0;
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, T cotangent, auto... p) {
+        auto jet = evaluate<Op>(gate, p...);
+        auto c = factor<Op>(cotangent);
+        return {rounded<T>(jet.slope * (factor<Op>(up) * c)), rounded<T>(jet.value * c)};
+    }
+    static constexpr bool has_single = HasSingle<Op>;
+    SOFTFLOOR_INLINE static bool covers(float gate, float up, float cotangent, auto... p) {
+        float size = __builtin_fabsf(up), other_size = __builtin_fabsf(cotangent);
+        float largest_factor = factor_is_not_tiny(gate) ? 0x1p60f : 1.0f;
+        bool moderate = (size > other_size ? size : other_size) <= largest_factor;
+        float unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : __builtin_inff();
+        return single_covers<Op>(moderate ? unless_product_is_tiny : __builtin_inff(), p...);
+    }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, float cotangent, auto...) {
+        auto jet = Op::single(gate);
+        return {rounded_product<T>(times(jet.slope, up), cotangent), rounded_product<T>(as_pair(jet.value), cotangent)};
+    }
+};
+
+// ---------------------------------------------- the one loop
+// body(i, a[i], b[i], ...) for the inputs a, b, ... of a variant. An output may be an input, element by element: each
+// index is read before it is written.
+template <class Variant, class T, class Body>
+SOFTFLOOR_INLINE void each_input(const void* const* in, size_t begin, size_t end, Body body) {
+    constexpr int inputs = Variant::inputs;
+    const T* a = static_cast<const T*>(in[0]);
+    const T* b = inputs > 1 ? static_cast<const T*>(in[1]) : nullptr;
+    const T* c = inputs > 2 ? static_cast<const T*>(in[2]) : nullptr;
+    const T* d = inputs > 3 ? static_cast<const T*>(in[3]) : nullptr;
+#pragma GCC ivdep
+    for (size_t i = begin; i < end; ++i) {
+        if constexpr (inputs == 1) body(i, a[i]);
+        else if constexpr (inputs == 2) body(i, a[i], b[i]);
+        else if constexpr (inputs == 3) body(i, a[i], b[i], c[i]);
+        else body(i, a[i], b[i], c[i], d[i]);
+    }
+}
+
+template <class Variant, class T, class At>
+SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin, size_t end, At at) {
+    T* first = static_cast<T*>(out[0]);
+    T* second = Variant::outputs > 1 ? static_cast<T*>(out[1]) : nullptr;
+    each_input<Variant, T>(in, begin, end, [=](size_t i, auto... v) __attribute__((always_inline)) {
+        Outputs<T> result = at(v...);
+        first[i] = result.first;
+        if constexpr (Variant::outputs > 1) second[i] = result.second;
+    });
+}
+
+constexpr size_t single_block = 512;
+constexpr int maximum_inputs = 4;
+
+template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
+    // bfloat16 reaches down as far as float32 does: what decides how a tiny number is rounded would be lost there.
+    if constexpr (__is_same(T, Bfloat16))
+        return Variant::covers(factor_is_not_tiny(widen(x)) ? widen(x) : __builtin_inff(), widen(others)...);
+    else return Variant::covers(widen(x), widen(others)...);
+}
+
+template <class Variant, class T>
+[[gnu::noinline]] size_t count_covered(const void* const* in, size_t begin, size_t end) {
+    uint32_t covered = 0;
+    each_input<Variant, T>(in, begin, end, [&](size_t, auto... v) __attribute__((always_inline)) {
+        covered += is_covered<Variant>(v...);
+    });
+    return covered;
+}
+template <class Variant, class T>
+[[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
+    uint32_t covered = 0;
+    loop<Variant, T>(in, out, begin, end, [&](auto... v) __attribute__((always_inline)) {
+        covered += is_covered<Variant>(v...);
+        return Variant::template at_covered<T>(widen(v)...);
+    });
+    return covered;
+}
+
+// Elements that float32 arithmetic does not cover, which are rare: taken together, computed by the wider text, put
+// back.
+template <class Variant, class T> struct Uncovered {
+    static constexpr size_t strip = 16;
+    T in[Variant::inputs][single_block + strip], out[2][single_block + strip];
+    uint16_t place[single_block];
+    size_t count = 0;
+
+    void compute(const void* const* from, size_t begin, size_t end) {
+        uint8_t covered[single_block];
+        __builtin_memset(covered, 1, sizeof covered);
+        each_input<Variant, T>(from, begin, end, [&](size_t i, auto... v) __attribute__((always_inline)) {
+            covered[i - begin] = is_covered<Variant>(v...);
+        });
+        for (size_t first = 0; first < end - begin; first += 8) {  // little-endian, as all that softfloor is built for
+            uint64_t eight;
+            __builtin_memcpy(&eight, covered + first, 8);
+            for (eight ^= 0x0101010101010101u; eight; eight &= eight - 1) {
+                size_t i = first + size_t(__builtin_ctzll(eight)) / 8;
+                for (int k = 0; k < Variant::inputs; ++k) in[k][count] = static_cast<const T*>(from[k])[begin + i];
+                place[count++] = uint16_t(i);
+            }
+        }
+        const void* inputs[maximum_inputs];
+        for (int k = 0; k < Variant::inputs; ++k) {
+            for (size_t i = 0; i < strip; ++i) in[k][count + i] = in[k][0];  // whole vectors, no remainder
+            inputs[k] = in[k];
+        }
+        void* const outputs[] = {out[0], out[1]};
+        loop<Variant, T>(inputs, outputs, 0, (count + strip - 1) / strip * strip,
+                         [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+    }
+    void put_back(void* const* to, size_t begin) const {
+        for (int k = 0; k < Variant::outputs; ++k)
+            for (size_t i = 0; i < count; ++i) static_cast<T*>(to[k])[begin + place[i]] = out[k][i];
+    }
+};
+
+// float32 arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own input
+// alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide for
+// whole blocks, it is counted before.
+template <class Variant, class T> void run_single(const void* const* in, void* const* out, size_t n) {
+    bool count_first = Variant::has_parameters;
+    for (int k = 0; k < Variant::inputs; ++k)
+        for (int j = 0; j < Variant::outputs; ++j) count_first |= in[k] == out[j];
+    for (size_t begin = 0; begin < n; begin += single_block) {
+        size_t end = n - begin < single_block ? n : begin + single_block;
+        size_t covered =
+            count_first ? count_covered<Variant, T>(in, begin, end) : compute_covered<Variant, T>(in, out, begin, end);
+        if (covered == end - begin) {
+            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+        } else if (covered == 0) {
+            loop<Variant, T>(in, out, begin, end,
+                             [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+        } else {
+            Uncovered<Variant, T> others;
+            others.compute(in, begin, end);
+            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+            others.put_back(out, begin);
+        }
+    }
+}
+
+template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
+    if constexpr (sizeof(T) < 8 && requires { requires Variant::has_single; }) run_single<Variant, T>(in, out, n);
+    else loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+}
+
+// An operation with its parameter fixed, so that what depends on it alone is computed by the compiler.
+template <class Op, double parameter> struct AtDefault {
+    template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
+};
+template <class Op, double parameter>
+    requires(Op::single_parameter == parameter)
+struct AtDefault<Op, parameter> : Op {  // with its float32 arithmetic, which is for that parameter
+    template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
+};
+// Bit by bit: comparing numbers would raise a floating-point flag for a signalling NaN.
+template <class T, double... defaults> bool is_default(const void* value, int parameter) {
+    constexpr double all[] = {defaults...};
+    const T fixed = Format<T>::store(all[parameter]);
+    return !__builtin_memcmp(value, &fixed, sizeof(T));
+}
+
+}  // namespace
+}  // namespace softfloor

@@ -1,0 +1,37 @@
+"""Functions that need each row in one chunk."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from .maps import map_blocks
+from .operands import along, axes_of, filled, gathered, logits_of
+
+
+def of_whole_rows(
+    function: Any,
+    method: str,
+    axis: Any = -1,
+    where: Any = None,
+    dtype: Any = None,
+    empty: Any = "zeros",
+    **arguments: Any,
+) -> Any:
+    """A method whose result is like its first operand; operands that are arrays broadcast to it."""
+    names = [name for name, value in arguments.items() if isinstance(value, (da.Array, np.ndarray, list))]
+    first, *others = (arguments.pop(name) for name in names)
+    logits = logits_of(function, first, where, dtype, names[0])
+    axes = axes_of(logits, axis)
+    logits = gathered(logits, axes)
+    others = [along(value, logits.shape, logits.chunks) for value in others]
+    body = functools.partial(_call_by_name, method=getattr(function, method), names=tuple(names), axis=axis)
+    result = map_blocks(body, logits.dtype, logits, *others, settings=arguments)
+    return filled(function, result, logits, axes, empty)
+
+
+def _call_by_name(*blocks: Any, method: Any, names: tuple[str, ...], axis: Any, settings: dict[str, Any]) -> Any:
+    return method(**dict(zip(names, blocks, strict=True)), axis=axis, **settings)
