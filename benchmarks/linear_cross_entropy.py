@@ -12,6 +12,7 @@ bare matrix products of the same sizes into arrays that exist: logits = hidden w
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -73,6 +74,12 @@ def plain(hidden: np.ndarray, weight: np.ndarray, labels: np.ndarray) -> dict[st
     return {"hidden and weight": both}
 
 
+def softfloor_torch(hidden: np.ndarray, weight: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
+    import softfloor.torch as st
+
+    return _differentiated(st.linear_cross_entropy, hidden, weight, labels)
+
+
 def torch(hidden: np.ndarray, weight: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
     return _torch(hidden, weight, labels, chunked=False)
 
@@ -87,12 +94,21 @@ def _torch(
     import torch
 
     options = torch.nn.LinearCrossEntropyOptions() if chunked else None
+    loss = functools.partial(torch.nn.functional.linear_cross_entropy, options=options)
+    return _differentiated(loss, hidden, weight, labels)
+
+
+def _differentiated(
+    function: Callable[..., Any], hidden: np.ndarray, weight: np.ndarray, labels: np.ndarray
+) -> dict[str, Callable[[], object]]:
+    import torch
+
     targets = torch.from_numpy(labels)
 
     def run(*needed: str) -> object:
         h = torch.from_numpy(hidden).requires_grad_("hidden" in needed)
         w = torch.from_numpy(weight).requires_grad_("weight" in needed)
-        loss = torch.nn.functional.linear_cross_entropy(h, w, targets, options=options)
+        loss = function(h, w, targets)
         if needed:
             loss.backward()
         return loss
@@ -107,7 +123,7 @@ def _torch(
 #: Those of OpenBLAS, MKL, PyTorch and softfloor.
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
-WAYS = {function.__name__: function for function in (products, softfloor, plain, torch, torch_chunked)}
+WAYS = {function.__name__: function for function in (products, softfloor, softfloor_torch, plain, torch, torch_chunked)}
 
 
 def resident_bytes() -> int:

@@ -169,6 +169,14 @@ def test_a_certain_row_keeps_its_digits():
     torch.testing.assert_close(bend[0, 1].item(), np.exp(-60.0), rtol=1e-14, atol=0)
 
 
+def test_an_unlikely_label_keeps_its_digits_in_the_second_derivative():
+    """Its gradient is -1 to the last digit; its probability is read off the loss."""
+    z = torch.tensor([[0.0, 60.0]], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(st.softmax_cross_entropy(z, torch.tensor([0])), z, create_graph=True)
+    (bend,) = torch.autograd.grad(gradient[0, 0], z)
+    torch.testing.assert_close(bend[0, 0].item(), np.exp(-60.0), rtol=1e-13, atol=0)
+
+
 LABELS, IGNORING, MIXED = class_labels((3,), ignored=False), class_labels((3,)), probabilities()
 #: Functions of logits, or of logits and probabilities, for a reduction.
 CHECKED = {

@@ -94,7 +94,7 @@ class NegativeLogLikelihood:
         position = class_dimension(name, q, dim)
         targets = class_labels(name, labels, rows_of(q, position))
         weights = class_weights(name, weight, q.shape[position])
-        ignored = LossOptions(name, None, ignore_index, 0.0, 0.0, None).ignore_index
+        ignored = LossOptions(name, None, ignore_index).ignore_index
         return self._value(q, targets, weights, position, ignored, reduction)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

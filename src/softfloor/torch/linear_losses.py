@@ -101,7 +101,7 @@ class LinearCrossEntropy:
         if bias is not None and bias.shape != weight.shape[:1]:
             raise ValueError(f"{name}(): bias must have shape {tuple(weight.shape[:1])}; got {tuple(bias.shape)}")
         targets = class_labels(name, labels, hidden.shape[:-1])
-        ignored = LossOptions(name, None, ignore_index, 0.0, 0.0, None).ignore_index
+        ignored = LossOptions(name, None, ignore_index).ignore_index
         if scratch_bytes <= 0:
             raise ValueError(f"{name}(): scratch_bytes must be positive; got {scratch_bytes}")
         operands = (hidden, weight, targets, bias, ignored, reduction, scratch_bytes)

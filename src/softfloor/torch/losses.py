@@ -122,8 +122,7 @@ class SoftmaxCrossEntropy:
         given = LossOptions(name, None, ignore_index, label_smoothing, z_loss, softcap)
         check_tensor(name, "labels", labels)
         if labels.shape == logits.shape:
-            if ignore_index is not None:
-                raise ValueError(f"{name}(): ignore_index is for class labels; these are probabilities")
+            given.refuse_ignored_probabilities()
             if labels.is_complex():
                 raise TypeError(f"{name}(): labels must be integers or floats; got dtype {labels.dtype}")
             targets = labels.to(logits.dtype)
