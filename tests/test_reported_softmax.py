@@ -53,7 +53,7 @@ def test_plus_infinity_is_one_hot(dtype):
 
 @every_dtype
 def test_attention_with_a_fully_masked_row(dtype):
-    """pytorch #41508, #40932, #160064, #24816: padding alone gives NaN, which spreads to every weight of the model."""
+    """pytorch #41508, #103749, #103963, #40932, #160064, #24816: padding alone gives NaN, which spreads to them all."""
     random = np.random.default_rng(0)
     queries, keys, values = (random.normal(size=(4, 8)).astype(dtype) for _ in range(3))
     mask = np.tril(np.ones((4, 4), bool))

@@ -112,9 +112,9 @@ def test_second_and_third_derivatives(name, float64):
         np.testing.assert_allclose(computed, exact, rtol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["fwd", "rev"])
-def test_check_grads(mode, float64):
-    check_grads(jax.jit(sj.silu), (0.7,), order=3, modes=(mode,))
+@every_activation
+def test_check_grads(name, float64):
+    check_grads(jax.jit(sj.get(name)), (0.7,), order=3)
 
 
 def test_mixed_derivatives(float64):

@@ -153,3 +153,10 @@ def test_progress_counts_to_the_end(monkeypatch, report):
         tour.run(quick=True, progress=watch)
     assert [done for done, _, _ in steps] == list(range(5))
     assert all(what for _, _, what in steps)
+
+
+def test_attention_with_a_fully_masked_row(report):
+    numbers = report.evidence.examples["attention"].numbers
+    assert numbers["largest weight of a fully masked row"] == 0
+    assert numbers["largest gradient of a fully masked row"] == 0
+    assert numbers["NaN of the textbook in that row"] == 4

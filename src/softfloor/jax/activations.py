@@ -15,6 +15,7 @@ from ..catalogue import ACTIVATIONS
 from ..catalogue.record import Activation as Record
 from ..catalogue.record import Facts
 from . import documentation
+from .differentiable import Differentiable
 from .duals import Dual, parts
 from .operands import as_floats, unknown_parameters, wide
 
@@ -53,7 +54,7 @@ def differentiable(name: str, order: Order, compensated: bool) -> Callable[..., 
     record = ACTIVATIONS[name]
     compensated = compensated and len(order) < 2
 
-    @jax.custom_jvp
+    @Differentiable
     def function(*operands: Any) -> Any:
         return evaluated(record, order, compensated, operands)
 
@@ -61,11 +62,11 @@ def differentiable(name: str, order: Order, compensated: bool) -> Callable[..., 
         value = function(*primals)
         change = jnp.zeros_like(value)
         for variable, tangent in enumerate(tangents):
-            if not isinstance(tangent, jax.custom_derivatives.SymbolicZero):
+            if tangent is not None:
                 change = change + differentiable(name, (*order, variable), compensated)(*primals) * tangent
         return value, change
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from .activations import differentiable
 from .axes import logits_of
+from .differentiable import Differentiable
 from .loss_options import Reduction, check_reduction, reduced
 from .operands import wide
 from .softmaxes import times
@@ -85,7 +86,7 @@ def _compiled(z: Any, labels: Any, pos_weight: Any, weight: Any, *, reduction: R
     return reduced(losses, reduction, float(z.size)).astype(z.dtype)
 
 
-@jax.custom_jvp
+@Differentiable
 def _softplus(t: Any) -> Any:
     """log(1 + e^t), whose slope is sigmoid: finite where both are taken at once."""
     return jnp.maximum(t, 0) + jnp.log1p(jnp.exp(-abs(t)))

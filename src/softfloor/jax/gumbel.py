@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .axes import Axis, logits_of, masked
+from .differentiable import Differentiable
 from .operands import wide
 from .rows import softmax
 from .sparse import hardmax
@@ -68,7 +69,7 @@ def gumbel_softmax(
     return (_with_gradient_of(hardmax(perturbed, axis), soft) if hard else soft).astype(logits.dtype)
 
 
-@jax.custom_jvp
+@Differentiable
 def _with_gradient_of(value: Any, estimate: Any) -> Any:
     """The value, differentiated as if it were the estimate."""
     return value + 0 * jnp.where(jnp.isnan(estimate), estimate, 0)
@@ -76,4 +77,5 @@ def _with_gradient_of(value: Any, estimate: Any) -> Any:
 
 @_with_gradient_of.defjvp
 def _with_gradient_of_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
-    return _with_gradient_of(*primals), tangents[1]
+    value, (_, of_estimate) = _with_gradient_of(*primals), tangents
+    return value, jnp.zeros_like(value) if of_estimate is None else of_estimate

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from .axes import Axes
+from .differentiable import Differentiable
 from .numbers import Number, Pair
 
 Along = Callable[[Any, Any], Any]  #: of logits, float32 or float64, and the temperature, a scalar of that dtype
@@ -59,9 +59,8 @@ def terms_of(z: Any, temperature: Any, axes: Axes) -> Terms:
 def change(z: Any, temperature: Any, tangents: tuple[Any, Any]) -> Any:
     """The tangent of z / temperature."""
     of_z, of_temperature = tangents
-    known_zero = jax.custom_derivatives.SymbolicZero
-    result = jnp.zeros_like(z) if isinstance(of_z, known_zero) else of_z / temperature
-    if not isinstance(of_temperature, known_zero):
+    result = jnp.zeros_like(z) if of_z is None else of_z / temperature
+    if of_temperature is not None:
         # An infinite logit stays where it is at every temperature.
         result = result - jnp.where(jnp.isfinite(z), z, 0) * (of_temperature / temperature**2)
     return result
@@ -69,7 +68,7 @@ def change(z: Any, temperature: Any, tangents: tuple[Any, Any]) -> Any:
 
 @cache
 def softmax(axes: Axes) -> Along:
-    @jax.custom_jvp
+    @Differentiable
     def function(z: Any, temperature: Any) -> Any:
         found = terms_of(z, temperature, axes)
         total = found.ties + found.others
@@ -79,13 +78,13 @@ def softmax(axes: Axes) -> Along:
         p, step = function(*primals), change(*primals, tangents)
         return p, p * (step - jnp.sum(p * step, axes, keepdims=True))
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 
 @cache
 def log_softmax(axes: Axes) -> Along:
-    @jax.custom_jvp
+    @Differentiable
     def function(z: Any, temperature: Any) -> Any:
         found = terms_of(z, temperature, axes)
         result = found.distance.plus(Pair.exactly(-found.log_of_sum())).rounded()
@@ -95,7 +94,7 @@ def log_softmax(axes: Axes) -> Along:
         q, p, step = function(*primals), softmax(axes)(*primals), change(*primals, tangents)
         return q, jnp.where(q == -jnp.inf, 0, step - jnp.sum(p * step, axes, keepdims=True))
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 
@@ -103,7 +102,7 @@ def log_softmax(axes: Axes) -> Along:
 def logsumexp(axes: Axes) -> Along:
     """With the axes kept, of length 1."""
 
-    @jax.custom_jvp
+    @Differentiable
     def function(z: Any, temperature: Any) -> Any:
         found = terms_of(z, temperature, axes)
         summit = Pair.exactly(found.maximum).over(Pair.exactly(temperature))
@@ -113,7 +112,7 @@ def logsumexp(axes: Axes) -> Along:
         step = softmax(axes)(*primals) * change(*primals, tangents)
         return function(*primals), jnp.sum(step, axes, keepdims=True)
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 
@@ -121,7 +120,7 @@ def logsumexp(axes: Axes) -> Along:
 def complement(axes: Axes) -> Along:
     """1 - softmax: of an entry with nearly all the mass the sum of the others, which a difference would cancel."""
 
-    @jax.custom_jvp
+    @Differentiable
     def function(z: Any, temperature: Any) -> Any:
         found = terms_of(z, temperature, axes)
         total = found.ties + found.others
@@ -132,7 +131,7 @@ def complement(axes: Axes) -> Along:
         p, step = softmax(axes)(*primals), change(*primals, tangents)
         return function(*primals), -p * (step - jnp.sum(p * step, axes, keepdims=True))
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 
@@ -140,7 +139,7 @@ def complement(axes: Axes) -> Along:
 def cross_entropy(axes: Axes) -> Along:
     """-sum_i y_i log softmax(z)_i of logits z and charges y >= 0, which need not add up to 1; the axes kept."""
 
-    @jax.custom_jvp
+    @Differentiable
     def function(z: Any, charges: Any) -> Any:
         q = log_softmax(axes)(z, jnp.ones((), z.dtype))
         return jnp.sum(times(charges, -q), axes, keepdims=True)
@@ -149,18 +148,18 @@ def cross_entropy(axes: Axes) -> Along:
         (z, charges), (of_z, of_charges) = primals, tangents
         one = jnp.ones((), z.dtype)
         step = jnp.zeros_like(z)
-        if not isinstance(of_z, jax.custom_derivatives.SymbolicZero):
+        if of_z is not None:
             others = jnp.sum(charges, axes, keepdims=True) - charges
             slope = softmax(axes)(z, one) * others - charges * complement(axes)(z, one)
             empty = jnp.max(z, axes, keepdims=True, initial=-jnp.inf) == -jnp.inf
             step = jnp.where(empty, 0, slope) * of_z
-        if not isinstance(of_charges, jax.custom_derivatives.SymbolicZero):
+        if of_charges is not None:
             # The cost of a class without mass is infinite; 0 in its place keeps NaN out of what is not charged.
             costs = -log_softmax(axes)(z, one)
             step = step + jnp.where(costs == jnp.inf, 0, costs) * of_charges
         return function(*primals), jnp.sum(step, axes, keepdims=True)
 
-    function.defjvp(rule, symbolic_zeros=True)
+    function.defjvp(rule)
     return function
 
 

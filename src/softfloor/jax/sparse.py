@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from .axes import Axes, Axis, axes_of, logits_of, masked, temperature_of
+from .differentiable import Differentiable
 from .operands import wide
 from .softmaxes import change
 
@@ -56,7 +57,7 @@ def _thresholds(z: Any, threshold: Callable[[Any, Any], Any]) -> Any:
     return jnp.take_along_axis(implied, jnp.maximum(size - 1, 0), -1)
 
 
-@jax.custom_jvp
+@Differentiable
 def _sparsemax(z: Any, temperature: Any) -> Any:
     maximum, distance = _below_maximum(z, temperature)
     tau = _thresholds(distance, lambda ordered, counts: (jnp.cumsum(ordered, -1) - 1) / counts)
@@ -68,7 +69,7 @@ def _sparsemax(z: Any, temperature: Any) -> Any:
     return _total(maximum, jnp.maximum(distance - tau, 0))
 
 
-@jax.custom_jvp
+@Differentiable
 def _entmax15(z: Any, temperature: Any) -> Any:
     maximum, distance = _below_maximum(z, temperature)
     halves = distance / 2
@@ -103,8 +104,8 @@ def _root(p: Any) -> Any:
     return jnp.where(p == 0, 0, jnp.sqrt(jnp.where(p == 0, 1, p)))
 
 
-_sparsemax.defjvp(_jvp(_sparsemax, lambda p: jnp.where(jnp.isnan(p), p, (p > 0).astype(p.dtype))), symbolic_zeros=True)
-_entmax15.defjvp(_jvp(_entmax15, _root), symbolic_zeros=True)
+_sparsemax.defjvp(_jvp(_sparsemax, lambda p: jnp.where(jnp.isnan(p), p, (p > 0).astype(p.dtype))))
+_entmax15.defjvp(_jvp(_entmax15, _root))
 
 
 def _hardmax(z: Any, temperature: Any) -> Any:

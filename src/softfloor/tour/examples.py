@@ -20,7 +20,12 @@ h_next = o * sf.tanh(c_next)"""
 ATTENTION_CODE = """\
 scores = queries @ keys.T / np.sqrt(keys.shape[-1])
 weights = sf.softmax(scores, where=np.tri(len(scores), dtype=bool))
-context = weights @ values"""
+context = weights @ values
+
+padded = np.tri(len(scores), dtype=bool)
+padded[0] = False            # nothing is left for the first word
+weights = sf.softmax(scores, where=padded)
+dscores = sf.softmax.vjp(weights, dcontext @ values.T)"""
 
 CROSS_ENTROPY_CODE = """\
 loss, dz = sf.softmax_cross_entropy.value_and_grad(z, y, reduction="none")
@@ -92,23 +97,45 @@ def _attention(generator: np.random.Generator) -> Example:
     scores = queries @ keys.T / np.sqrt(np.float32(keys.shape[-1]))
     weights = sf.softmax(scores, where=np.tri(len(words), dtype=bool))
     context = weights @ values
+    padded = np.tri(len(words), dtype=bool)
+    padded[0] = False
+    safe = sf.softmax(scores, where=padded)
+    slopes = sf.softmax.vjp(safe, generator.standard_normal(context.shape).astype(np.float32) @ values.T)
+    with np.errstate(all="ignore"):
+        absent = np.where(padded, scores, -np.inf)
+        powers = np.exp(absent - absent.max(axis=-1, keepdims=True))
+        textbook = powers / powers.sum(axis=-1, keepdims=True)
     tables = (
         (
             "Weights: how much each word looks at itself and those before it",
             ("", *words),
             tuple((word, *_numbers(row)) for word, row in zip(words, weights, strict=True)),
         ),
+        (
+            "The first word is padding: a fully masked row",
+            ("", *words),
+            (
+                ("softmax", *_numbers(safe[0])),
+                ("its gradient in the scores", *_numbers(slopes[0])),
+                ("textbook: scores of -inf", *_numbers(textbook[0])),
+                (f"softmax, {words[1]}", *_numbers(safe[1])),
+            ),
+        ),
     )
     return Example(
         (4,),
         "Attention weights",
         "Scaled dot products of queries and keys, turned into weights by softmax. The mask leaves out what comes "
-        "later: masked entries get exactly 0.",
+        "later: masked entries get exactly 0. A row with nothing left gets zeros and passes no gradient; the NaN of "
+        "the textbook would spread to every weight of the model.",
         ATTENTION_CODE,
         tables,
         {
             "row sums differ from 1 by": float(np.abs(weights.sum(axis=-1, dtype=np.float64) - 1).max()),
             "largest masked weight": float(np.abs(np.triu(weights, 1)).max()),
+            "largest weight of a fully masked row": float(np.abs(safe[0]).max()),
+            "largest gradient of a fully masked row": float(np.abs(slopes[0]).max()),
+            "NaN of the textbook in that row": int(np.isnan(textbook[0]).sum()),
             "norm of the context": float(np.linalg.norm(context)),
         },
     )
