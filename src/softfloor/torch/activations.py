@@ -191,7 +191,7 @@ class _Value(_Elementwise):
         def value(x: Any, *parameters: Any) -> Any:
             return limit_where_undefined(lambda x: self.record.formula(_XP, x, *parameters), x, 1e18)
 
-        return in_working_precision(value, x, *parameters)
+        return in_wide_precision(value, x, *parameters)
 
     to_fuse = Operator.with_backward
 
@@ -235,7 +235,7 @@ class _Vjp(_Elementwise):
         def product(x: Any, cotangent: Any, *parameters: Any) -> Any:
             return cotangent * self.slope(x, *parameters)
 
-        of_x = in_working_precision(product, x, cotangent, *parameters)
+        of_x = in_wide_precision(product, x, cotangent, *parameters)
         if not self.learnable:
             return of_x
         slopes = [self.record.parameter_slopes[name] for name in self.names]
@@ -275,7 +275,19 @@ class _Vjp(_Elementwise):
             (result,) = pull(torch.ones_like(slope))
             return torch.where(result.isnan() & ~x.isnan(), 0.0, result)
 
-        return in_working_precision(bend, x)
+        return in_wide_precision(bend, x)
+
+
+def in_wide_precision(function: Any, x: Any, *others: Any) -> Any:
+    """The function computed in float64 and rounded: in float32 its exponentials would leave the range in the tails.
+
+    float16 has a range that float32 covers. Devices that have no float64 compute in float32.
+    """
+    has_float64 = x.device.type != "mps" and (x.device.type != "xpu" or torch.xpu.get_device_properties().has_fp64)
+    if x.dtype is torch.float64 or x.dtype is torch.float16 or not has_float64:
+        return in_working_precision(function, x, *others)
+    wide = [other.double() if isinstance(other, torch.Tensor) else other for other in (x, *others)]
+    return function(*wide).to(x.dtype)
 
 
 def in_working_precision(function: Any, x: Any, *others: Any) -> Any:
