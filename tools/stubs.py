@@ -136,7 +136,7 @@ def text() -> str:
         variables.append(f'{name}: {stub.activation(record.parameters)}\n"""{record.summary}"""\n')
     for name, gate in catalogue.GATES.items():
         variables.append(f'{name}: {stub.gate(gate)}\n"""{gate.summary}"""\n')
-    modules = [(".gated", name) for name in ("GatedUnit", "gated", "gated_presets")]
+    modules = [(".gates", name) for name in ("GatedUnit", "gated", "gated_presets")]
     modules += sorted((type(softfloor.get(name)).__module__.removeprefix("softfloor"), name) for name in catalogue.ROWS)
     rows = "".join(f"from {module} import {name} as {name}\n" for module, name in sorted(modules))
     return HEAD + rows + TYPES + "\n" + "\n".join(stub.classes.values()) + "\n" + "".join(variables) + TAIL

@@ -11,8 +11,8 @@ from typing import Any
 from . import catalogue, cpu, memory, threads
 from .activation import Activation, Function
 from .binary_losses import sigmoid_cross_entropy
-from .gated import NAMED as _NAMED_UNITS
-from .gated import GatedUnit, gated, gated_presets
+from .gates import NAMED as _NAMED_UNITS
+from .gates import GatedUnit, gated, gated_presets
 from .gumbel import gumbel_softmax
 from .likelihood import nll
 from .linear_losses import linear_cross_entropy

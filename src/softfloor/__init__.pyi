@@ -11,9 +11,9 @@ from . import threads as threads
 from .activation import Activation as Activation
 from .activation import Function as Function
 from .binary_losses import sigmoid_cross_entropy as sigmoid_cross_entropy
-from .gated import GatedUnit as GatedUnit
-from .gated import gated as gated
-from .gated import gated_presets as gated_presets
+from .gates import GatedUnit as GatedUnit
+from .gates import gated as gated
+from .gates import gated_presets as gated_presets
 from .gumbel import gumbel_softmax as gumbel_softmax
 from .likelihood import nll as nll
 from .linear_losses import linear_cross_entropy as linear_cross_entropy

@@ -1,7 +1,7 @@
 """What users call: elementwise functions, each a catalogue record and its ufuncs.
 
 `Function` is one ufunc behind keyword parameters. `Activation` adds derivative, vjp and facts; gated units are in
-`softfloor.gated`. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes here cost nothing per call.
+`softfloor.gates`. Calls pass through C (``csrc/ufunc_call.hpp``), so the classes here cost nothing per call.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from numpy.lib import format as npy
 from . import get
 from .activation import Activation, check_dtype
 from .binary_losses import SigmoidCrossEntropy
-from .gated import GatedUnit
+from .gates import GatedUnit
 from .gumbel import GumbelSoftmax
 from .likelihood import NegativeLogLikelihood
 from .losses import SoftmaxCrossEntropy

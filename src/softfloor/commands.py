@@ -17,7 +17,7 @@ from rich.table import Table
 
 from . import __version__, apply, catalogue, facts, functions, get
 from .activation import Activation
-from .gated import GatedUnit
+from .gates import GatedUnit
 from .whole_file import replacing
 
 # Newer releases of Typer carry their own copy of Click, so its exceptions are reached through Typer's names.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import containers
+from . import _core, containers
 from .activation import check_dtype
 
 if TYPE_CHECKING:
-    from .gated import GatedUnit
+    from .gates import GatedUnit
 
 LAYOUTS = ("split", "interleaved")
 GATES_OF_PACKED = ("first", "last")
@@ -173,7 +173,7 @@ class Packed:
         if out is None:
             half, other = _without_entries(view.plain), _without_entries(cotangent)
             sample, _ = self.unit.vjp(half, half, other, **_given(dtype=dtype))
-            out = np.empty_like(view.plain, dtype=sample.dtype)
+            out = _core.call_recycling(np.empty_like, view.plain, sample.dtype)
         elif not isinstance(out, np.ndarray) or out.shape != view.plain.shape:
             raise ValueError(
                 f"{name}: out must be an array of the shape of x, {view.plain.shape}; got {_shape_of(out)}"
@@ -181,7 +181,8 @@ class Packed:
         self.unit.vjp(*operands, cotangent, out=view.operands(out), **_given(dtype=dtype), **settings)
         return out
 
-    def _view(self, x: Any, gate: str | None, layout: str | None, axis: Any) -> _View:
+    def conventions(self, gate: str | None, layout: str | None) -> tuple[str, str]:
+        """Which of the operands is the gate, and how they lie: as said, or as the unit has it; checked."""
         gate, layout = gate or self.unit.gate, layout or self.unit.layout or "split"
         if gate is None:
             raise TypeError(f"{self.__name__} must be told which operand is the gate: {_FIRST}")
@@ -189,6 +190,10 @@ class Packed:
             raise ValueError(f"{self.__name__}: gate={gate!r} is neither 'first' nor 'last': {_FIRST}")
         if layout not in LAYOUTS:
             raise ValueError(f"{self.__name__}: layout={layout!r} is neither 'split' (two halves) nor 'interleaved'")
+        return gate, layout
+
+    def _view(self, x: Any, gate: str | None, layout: str | None, axis: Any) -> _View:
+        gate, layout = self.conventions(gate, layout)
         check_dtype(self.__name__, "x", x)
         return _View(self.__name__, x, gate == "first", layout == "interleaved", axis)
 

@@ -10,11 +10,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="softfloor.torch is tested where PyTorch is installed")
 
 import softfloor.torch as st  # noqa: E402
+from softfloor.torch.gates import GATED_MODULES, GatedModule  # noqa: E402
 from softfloor.torch.loss_modules import LOSS_MODULES  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of its compiler
 
-NAMES = [name for name in st.nn.__all__ if name not in LOSS_MODULES]
+#: Those of which one must say where the gate is have tests of their own.
+GATE_TO_BE_SAID = {name for name, kind in GATED_MODULES.items() if issubclass(kind, GatedModule)}
+NAMES = [name for name in st.nn.__all__ if name not in LOSS_MODULES and name not in GATE_TO_BE_SAID]
 SHARED = [name for name in NAMES if hasattr(torch.nn, name)]
 
 

@@ -135,22 +135,29 @@ def clamped_slopes(activation: Activation, clamp: Literal["before", "after"] = "
     return in_gate, in_up
 
 
+def _softcap(xp: Any, x: Any, cap: Any) -> Any:
+    """c tanh(x / c), which is x where c is infinite."""
+    if isinstance(cap, float):
+        return x if cap == float("inf") else cap * xp.tanh(x / cap)
+    return xp.where(cap > 3e38, x, cap * xp.tanh(x / cap))
+
+
+def _softcap_slope(xp: Any, x: Any, cap: Any) -> Any:
+    return 1 / xp.cosh(x / cap) ** 2
+
+
 def softcapped(xp: Any, gate: Any, up: Any, gate_softcap: Any, up_softcap: Any) -> Any:
     """The formula of a unit with soft limits."""
-    capped_gate = gate_softcap * xp.tanh(gate / gate_softcap)
-    return capped_gate * xp.sigmoid(gate) * (up_softcap * xp.tanh(up / up_softcap))
+    return _softcap(xp, gate, gate_softcap) * xp.sigmoid(gate) * _softcap(xp, up, up_softcap)
 
 
 def _softcapped_in_gate(xp: Any, gate: Any, up: Any, gate_softcap: Any, up_softcap: Any) -> Any:
-    capped_up = up_softcap * xp.tanh(up / up_softcap)
-    capped_gate = gate_softcap * xp.tanh(gate / gate_softcap)
-    bend = 1 / xp.cosh(gate / gate_softcap) ** 2 + capped_gate * xp.sigmoid(-gate)
-    return xp.sigmoid(gate) * bend * capped_up
+    bend = _softcap_slope(xp, gate, gate_softcap) + _softcap(xp, gate, gate_softcap) * xp.sigmoid(-gate)
+    return xp.sigmoid(gate) * bend * _softcap(xp, up, up_softcap)
 
 
 def _softcapped_in_up(xp: Any, gate: Any, up: Any, gate_softcap: Any, up_softcap: Any) -> Any:
-    capped_gate = gate_softcap * xp.tanh(gate / gate_softcap)
-    return capped_gate * xp.sigmoid(gate) / xp.cosh(up / up_softcap) ** 2
+    return _softcap(xp, gate, gate_softcap) * xp.sigmoid(gate) * _softcap_slope(xp, up, up_softcap)
 
 
 softcapped_slopes: tuple[Formula, Formula] = (_softcapped_in_gate, _softcapped_in_up)

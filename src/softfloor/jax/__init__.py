@@ -17,6 +17,8 @@ except ModuleNotFoundError as error:
 from .activations import FUNCTIONS as _ACTIVATIONS
 from .activations import Activation
 from .binary_losses import sigmoid_cross_entropy
+from .gates import UNITS as _UNITS
+from .gates import GatedUnit, gated, gated_presets
 from .gumbel import gumbel_softmax
 from .linear_losses import linear_cross_entropy
 from .losses import nll, softmax_cross_entropy
@@ -25,6 +27,7 @@ from .sparse import entmax15, hardmax, sparsemax
 
 _FUNCTIONS: dict[str, Any] = {
     **_ACTIVATIONS,
+    **_UNITS,
     **{
         function.__name__: function
         for function in (
@@ -45,7 +48,7 @@ _FUNCTIONS: dict[str, Any] = {
 }
 globals().update(_FUNCTIONS)
 
-__all__ = ["Activation", "functions", "get", *_FUNCTIONS]
+__all__ = ["Activation", "GatedUnit", "functions", "gated", "gated_presets", "get", *_FUNCTIONS]
 
 
 def functions() -> tuple[str, ...]:

@@ -22,11 +22,21 @@ from . import nn
 from .activations import Activation
 from .distributed import vocab_parallel_cross_entropy
 from .functions import FUNCTIONS
+from .gates import GatedUnit, gated, gated_presets
 from .replace import replace_activations
 
 globals().update(FUNCTIONS)
 
-__all__ = ["Activation", "nn", "replace_activations", "vocab_parallel_cross_entropy", *FUNCTIONS]
+__all__ = [
+    "Activation",
+    "GatedUnit",
+    "gated",
+    "gated_presets",
+    "nn",
+    "replace_activations",
+    "vocab_parallel_cross_entropy",
+    *FUNCTIONS,
+]
 
 if TYPE_CHECKING:
 

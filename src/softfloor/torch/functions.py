@@ -7,6 +7,7 @@ from typing import Any
 from ..catalogue import ACTIVATIONS, ROWS
 from .activations import Activation
 from .binary_losses import SigmoidCrossEntropy
+from .gates import UNITS
 from .likelihood import NegativeLogLikelihood
 from .linear_losses import LinearCrossEntropy
 from .losses import SoftmaxCrossEntropy
@@ -31,6 +32,7 @@ LOSSES: dict[str, Any] = {
 }
 FUNCTIONS: dict[str, Any] = {
     **ACTIVATION_FUNCTIONS,
+    **UNITS,
     **ROW_FUNCTIONS,
     "gumbel_softmax": GumbelSoftmax(ROWS["gumbel_softmax"], ROW_FUNCTIONS["softmax"], ROW_FUNCTIONS["hardmax"]),
     **LOSSES,

@@ -13,6 +13,7 @@ import torch
 
 from .activations import Activation
 from .functions import FUNCTIONS
+from .gates import GATED_MODULES
 from .loss_modules import LOSS_MODULES
 from .modules import class_name, module_of
 from .rows import RowFunction
@@ -42,7 +43,7 @@ _MODULES: dict[str, Any] = {
     for function in FUNCTIONS.values()
     if isinstance(function, Activation) or (isinstance(function, RowFunction) and function.has_module)
 }
-_MODULES |= {"GELU": GELU, **LOSS_MODULES}
+_MODULES |= {"GELU": GELU, **GATED_MODULES, **LOSS_MODULES}
 globals().update(_MODULES)
 
 __all__ = list(_MODULES)
