@@ -50,6 +50,9 @@ NUMBERS = [
     (12, "'cdf' occurrences in it", 0, 0),
     (13, "operands of silu", 1, 0),
     (13, "operands of swiglu", 2, 0),
+    (13, "gate 10, up 3 as plain has it", 29.998638, 1e-6),
+    (13, "gate 10, up 3 as gpt-oss has it", 27.999813, 1e-6),
+    (13, "gate 10, up 3 as ling-3 has it", 21, 0),
     (14, "float32: exp overflows at x =", -88, 1),
     (14, "float64: exp overflows at x =", -709, 1),
     (14, "silu(-89), float32, listing", 0, 0),
@@ -154,7 +157,8 @@ def test_a_verdict_needs_a_passing_check():
 
 def _stand_in(**changes):
     """softfloor with some functions replaced."""
-    return SimpleNamespace(**{name: getattr(sf, name) for name in sf.functions()} | {"get": sf.get} | changes)
+    names = (*sf.functions(), "get", "gated_presets")
+    return SimpleNamespace(**{name: getattr(sf, name) for name in names} | changes)
 
 
 def _wrong(name, **changes):

@@ -111,6 +111,7 @@ def row_13(evidence: Evidence) -> Finding:
             "swiglu differs from silu(gate) * up by": float(np.abs(gated - sf.silu(x) * up).max()),
             "operands of silu": len(sf.silu.operands),
             "operands of swiglu": len(sf.swiglu.operands),
+            **{f"gate 10, up 3 as {name} has it": float(unit(10.0, 3.0)) for name, unit in sf.gated_presets.items()},
         },
         notes_version='x sigmoid(beta x) is called "SwiGLU (Swish GeLU)"',
         right_version="x sigmoid(beta x) is SiLU, or Swish; SwiGLU is the gated unit silu(gate) * up",
