@@ -33,7 +33,8 @@ struct Job {
     std::atomic<size_t> next{part};  // the first part is the caller's
     int joined = 0;
     Job* following = nullptr;
-    std::atomic<int> inside{0};  // helpers at work; written under the mutex
+    std::atomic<int> inside{0};            // helpers at work; written under the mutex
+    const int processor = sched_getcpu();  // of the caller
 
     bool open() const { return next.load(std::memory_order_relaxed) < pieces.items; }
     bool run_one() {
@@ -82,6 +83,17 @@ template <class Condition> void look_out(Condition condition) {
     while (!condition() && Clock::now() < end) sched_yield();
 }
 
+// A helper that slept for long is often woken on the processor of its caller, and the scheduler leaves both there for
+// milliseconds: half a processor each. Forbidding that processor for a moment moves the helper to another one.
+void leave(int processor) {
+    cpu_set_t allowed, others;
+    if (processor < 0 || sched_getcpu() != processor || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    others = allowed;
+    CPU_CLR(processor, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 void help() {
     FloatingPointEnvironment environment;
     std::unique_lock lock(all.mutex);
@@ -103,6 +115,7 @@ void help() {
         ++job->joined;
         ++all.active;
         lock.unlock();
+        leave(job->processor);
         // More callers than processors need no helpers.
         while (job->run_one() && all.active.load(std::memory_order_relaxed) <= job->limit) {
         }
@@ -136,6 +149,7 @@ void run_shared(const Pieces& pieces, int threads, size_t part, ElementCost& cos
     lock.unlock();
     if (sleeping == 1) all.work.notify_one();
     else if (sleeping > 1) all.work.notify_all();
+    if (sleeping) sched_yield();  // to a helper that was woken on this processor, which then leaves it
     cost.measure(part * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, part); });
     while (job.run_one()) {
     }
