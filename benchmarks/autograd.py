@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any, NamedTuple
 
-from softfloor import catalogue
+from softfloor import catalogue, formula
 
 from . import data, machine, operands, timing, worker
 from .cells import ALL, ONE, ROWS, Cell, comparable
@@ -89,6 +89,9 @@ def theirs(name: str) -> Callable[..., Any]:
     if name in LOSSES:
         found: Callable[..., Any] = getattr(torch.nn.functional, LOSSES[name])
         return found
+    if name in catalogue.GATES and (softcaps := catalogue.GATES[name].softcaps):
+        caps, xp = [parameter.default for parameter in softcaps], formula.torch()
+        return lambda gate, up: catalogue.gates.softcapped(xp, gate, up, *caps)
     if name in catalogue.GATES:
         activation = function(catalogue.GATES[name].activation)
         return lambda gate, up: activation(gate) * up
