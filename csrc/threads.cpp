@@ -24,6 +24,23 @@ std::atomic<double> share{10'000};  // measured: docs/design.md
 thread_local int used = 1;
 std::atomic<bool> forked{false};
 
+#ifdef __linux__
+int this_processor() { return sched_getcpu(); }
+// A helper that slept for long is often woken on the processor of its caller, and the scheduler leaves both there for
+// milliseconds: half a processor each. Forbidding that processor for a moment moves the helper to another one.
+void leave(int processor) {
+    cpu_set_t allowed, others;
+    if (processor < 0 || sched_getcpu() != processor || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    others = allowed;
+    CPU_CLR(processor, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int this_processor() { return -1; }
+void leave(int) {}
+#endif
+
 // A call in progress. All but `next` is guarded by the pool's mutex.
 struct Job {
     const Pieces& pieces;
@@ -33,8 +50,8 @@ struct Job {
     std::atomic<size_t> next{part};  // the first part is the caller's
     int joined = 0;
     Job* following = nullptr;
-    std::atomic<int> inside{0};            // helpers at work; written under the mutex
-    const int processor = sched_getcpu();  // of the caller
+    std::atomic<int> inside{0};              // helpers at work; written under the mutex
+    const int processor = this_processor();  // of the caller
 
     bool open() const { return next.load(std::memory_order_relaxed) < pieces.items; }
     bool run_one() {
@@ -81,17 +98,6 @@ constexpr std::chrono::microseconds lookout{50};
 template <class Condition> void look_out(Condition condition) {
     Clock::time_point end = Clock::now() + lookout;
     while (!condition() && Clock::now() < end) sched_yield();
-}
-
-// A helper that slept for long is often woken on the processor of its caller, and the scheduler leaves both there for
-// milliseconds: half a processor each. Forbidding that processor for a moment moves the helper to another one.
-void leave(int processor) {
-    cpu_set_t allowed, others;
-    if (processor < 0 || sched_getcpu() != processor || sched_getaffinity(0, sizeof allowed, &allowed)) return;
-    others = allowed;
-    CPU_CLR(processor, &others);
-    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
-        sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 void help() {

@@ -67,8 +67,8 @@ template <class Value> struct SingleJet {
 };
 
 // e^y = factor (1 + first + rest), factor = 2^k, |first| <= ln(2)/2, rest = first^2 q(first) and what y - k ln 2 lost
-// by rounding. 1 + first + rest is left open: each user adds it to something else without a rounding in between. The
-// error, below 2^-27.5, is that of rest.
+// by rounding. 1 + first + rest is left open: each user adds it to something else without a rounding in between. Rest
+// has an error below 2^-27.5.
 struct FloatExponential {
     float factor, first, rest;
 };

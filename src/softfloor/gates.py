@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -237,10 +237,16 @@ def gated(
     return unit.with_settings(clamp=clamp, layout=layout, gate=gate, **settings)
 
 
-class _Presets(Mapping[str, GatedUnit]):
-    """Units as families of models have them, made when they are asked for."""
+class Presets(Mapping[str, Any]):
+    """Units as families of models have them, made when they are asked for; ``door`` makes of a unit what it returns."""
 
-    def __getitem__(self, name: str) -> GatedUnit:
+    def __init__(self, door: Callable[[GatedUnit], Any] = lambda unit: unit) -> None:
+        self._door = door
+
+    def __getitem__(self, name: str) -> Any:
+        return self._door(self._unit(name))
+
+    def _unit(self, name: str) -> GatedUnit:
         preset = next((preset for preset in catalogue.PRESETS if preset.name == name), None)
         if preset is None:
             raise KeyError(f"no family of models is called {name!r}; there are {', '.join(self)}")
@@ -256,8 +262,8 @@ class _Presets(Mapping[str, GatedUnit]):
         return len(catalogue.PRESETS)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name:8} {self[name].signature()}" for name in self)
+        return "\n".join(f"{name:8} {self._unit(name).signature()}" for name in self)
 
 
 #: By family: "plain", "gpt-oss", "glm-5", "ling-3", "kimi-k3", with published settings; a checkpoint may have others.
-gated_presets: Mapping[str, GatedUnit] = _Presets()
+gated_presets: Mapping[str, GatedUnit] = Presets()

@@ -14,7 +14,8 @@ from softfloor import catalogue  # noqa: E402
 ALL = list(autograd.cases())
 SMALL = sorted(
     {
-        case._replace(shape=(100,) if len(case.shape) == 1 else (6, 10))
+        # In float64, where what torch's gelu loses in its tail is below any tolerance.
+        case._replace(shape=(100,) if len(case.shape) == 1 else (6, 10), dtype="float64")
         for case in ALL
         if case.part == autograd.ONE and case.dtype == "float32"
     },
@@ -38,10 +39,8 @@ def test_contenders_compute_the_same(case):
     assert list(statements) == [autograd.OURS, autograd.EAGER, autograd.COMPILED]
     del statements[autograd.COMPILED]  # which is the eager function, and takes seconds
     results = {label: statement.result() for label, statement in statements.items()}
-    # The digits that torch's gelu loses in its tail, 2e-7 of 1, are multiplied by up.
-    absolute = 1e-5 if case.function.startswith("geglu") else 1e-6
     for ours, theirs in zip(*results.values(), strict=True):
-        np.testing.assert_allclose(as_numpy(ours), as_numpy(theirs), rtol=1e-4, atol=absolute)
+        np.testing.assert_allclose(as_numpy(ours), as_numpy(theirs), rtol=1e-9, atol=1e-13)
     if case.passes == autograd.PASSES[1]:
         for statement in statements.values():
             saved = autograd.saved_bytes(statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -157,22 +157,8 @@ def gated(activation: str = "silu", **settings: Any) -> GatedUnit:
     return GatedUnit(softfloor.gated(activation, **settings))
 
 
-class _Presets(Mapping[str, GatedUnit]):
-    def __getitem__(self, name: str) -> GatedUnit:
-        return GatedUnit(softfloor.gated_presets[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(softfloor.gated_presets)
-
-    def __len__(self) -> int:
-        return len(softfloor.gated_presets)
-
-    def __repr__(self) -> str:
-        return repr(softfloor.gated_presets)
-
-
 #: `softfloor.gated_presets` on tensors.
-gated_presets: Mapping[str, GatedUnit] = _Presets()
+gated_presets: Mapping[str, GatedUnit] = numpy_side.Presets(GatedUnit)
 
 UNITS: dict[str, GatedUnit] = {name: GatedUnit(unit) for name, unit in numpy_side.NAMED.items()}
 
