@@ -17,8 +17,12 @@ SAMPLE = 200e-6
 FAR, LONG = 3.0, 5e-3
 #: A statement that takes longer than this the first time is not run again to find out how long it takes.
 AGAIN = 0.2
-#: A statement that takes longer than this needs no run to warm up before each sample.
+#: A statement that takes longer than this needs no run to warm up before each sample; and where several threads run,
+#: shorter ones run for this long, as in a loop: their threads have fallen asleep in the rest before.
 WARM = 5e-3
+#: The least rest before a sample where several threads run, and the time in which it shows whether threads still wait
+#: for work (processor time is known by ticks of some milliseconds): ONNX Runtime's do so for 40 ms after a call.
+REST, WINDOW, LONGEST = 1e-3, 10e-3, 0.2
 
 
 class Effort(NamedTuple):
@@ -44,32 +48,41 @@ class _Contender(NamedTuple):
     statement: Statement
     number: int
     seconds: float
+    #: Until its threads no longer take a processor from others.
+    rest: float = 0.0
 
     @property
     def sample(self) -> float:
         return self.number * self.seconds
 
 
-def measure(contenders: Mapping[str, Sequence[Statement]], effort: Effort, settle: float = 0.0) -> dict[str, Measured]:
+def measure(
+    contenders: Mapping[str, Sequence[Statement]], effort: Effort, threads: bool = False
+) -> dict[str, Measured]:
     """Time the contenders, each by the fastest of its statements, which have run once (compiled, caches warm).
 
-    ``settle`` seconds of rest precede each sample.
+    Where they use ``threads``, those of the one before come to rest before each sample.
     """
     running = {
         label: min((_calibrated(s) for s in statements), key=lambda c: c.seconds)
         for label, statements in contenders.items()
     }
+    if threads:
+        running = {label: contender._replace(rest=_rest_after(contender)) for label, contender in running.items()}
     fastest = min(contender.seconds for contender in running.values())
     near = {k: c for k, c in running.items() if c.sample <= LONG or c.seconds <= FAR * fastest}
-    turn = sum(c.sample + settle + (c.seconds if c.seconds < WARM else 0.0) for c in near.values())
+    turn = sum(c.sample + (c.seconds if c.seconds < WARM else 0.0) for c in near.values())
     rounds = max(effort.least, min(effort.most, int(effort.budget / turn)))
     samples: dict[str, list[float]] = {label: [] for label in near}
     order = list(near)
     shuffle = random.Random(0).shuffle
+    rest = 0.0
     for _ in range(rounds):
         shuffle(order)
         for label in order:
-            samples[label].append(_sample(near[label], settle))
+            time.sleep(rest)
+            samples[label].append(_sample(near[label], threads))
+            rest = near[label].rest
     result = {label: Measured(contender.seconds, 1) for label, contender in running.items()}
     return result | {label: Measured(median(taken), rounds) for label, taken in samples.items()}
 
@@ -86,9 +99,25 @@ def _calibrated(statement: Statement) -> _Contender:
     return _Contender(statement, number, seconds)
 
 
-def _sample(contender: _Contender, settle: float) -> float:
-    if settle:
-        time.sleep(settle)  # until the threads of the one before have stopped waiting for work
+def _sample(contender: _Contender, threads: bool) -> float:
     if contender.seconds < WARM:
-        contender.statement.seconds(1)
+        contender.statement.seconds(math.ceil(WARM / contender.seconds) if threads else 1)
     return contender.statement.seconds(contender.number) / contender.number
+
+
+def _rest_after(contender: _Contender) -> float:
+    _wait_for_rest()  # of those before
+    contender.statement.seconds(1)
+    return _wait_for_rest()
+
+
+def _wait_for_rest() -> float:
+    """Until when a thread was busy, in seconds from now."""
+    begin, busy = time.perf_counter(), REST
+    while busy < LONGEST:
+        before = time.process_time()
+        time.sleep(WINDOW)
+        if time.process_time() - before < 0.2 * WINDOW:
+            break
+        busy = time.perf_counter() - begin
+    return busy

@@ -16,8 +16,6 @@ from typing import Any
 from . import timing
 from .cells import ALL, AVX2, Cell
 
-#: Rest before each sample where several threads run, for the threads of the contender before to fall asleep.
-SETTLE = 1e-3
 #: A peer that was this many times slower than the fastest at the size before is left out where it would take long.
 HOPELESS, TOO_LONG = 4.0, 50e-3
 
@@ -98,7 +96,7 @@ def measured(
             # A library that fails must not end the measurement of the others; the page says that it failed.
             absent[peer.label] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     begin = time.perf_counter(), time.process_time()
-    times = timing.measure(contenders, effort, SETTLE if threads > 1 else 0.0)
+    times = timing.measure(contenders, effort, threads > 1)
     return {
         "wall": time.perf_counter() - begin[0],
         "processor": time.process_time() - begin[1],

@@ -22,6 +22,16 @@ SOFTFLOOR_INLINE FloatPair two_sum(float a, float b) {
     return {sum, (a - (sum - part)) + (b - part)};
 }
 
+// Whether two floats hold the digits of a double, and products with them their own; not for NaN.
+SOFTFLOOR_INLINE bool splits(double x) {
+    double size = __builtin_fabs(x);
+    return (size > 0x1p-96 && size < 0x1p60) || size == 0;
+}
+SOFTFLOOR_INLINE FloatPair split(double x) {
+    float high = float(x);
+    return {high, float(x - double(high))};
+}
+
 SOFTFLOOR_INLINE FloatPair times(FloatPair a, float x) {
     float product = a.high * x;
     return {product, __builtin_fmaf(a.low, x, __builtin_fmaf(a.high, x, -product))};

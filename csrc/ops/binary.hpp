@@ -3,6 +3,7 @@
 // softplus(+-z) = max(+-z, 0) + log1p(e^-|z|), so both terms are sums of numbers >= 0, and so is the loss: nothing
 // cancels whatever the label. The slope weight * ((1 - y) sigmoid(z) - positive y sigmoid(-z)) is a difference.
 #pragma once
+#include "../math/single.hpp"
 #include "rows.hpp"
 
 namespace softfloor {
@@ -64,36 +65,147 @@ template <class T> struct BinaryTerms {
     }
 };
 
+// The same in float32 arithmetic, for weights of 1 and a label of 0 or 1. With s = z, or -z where the label is 1:
+//   loss = softplus(s) = max(s, 0) + L,  L = log1p(e) = 2 atanh(u),  u = e/(2 + e) <= 1/3,  e = e^-|z|;
+//   slope = sigmoid(s), with the sign of s / z.
+// A label between them has a slope that cancels, for which float32 does not have the digits.
+struct SingleBinaryTerms {
+    float above;        // max(s, 0)
+    FloatPair tail;     // e
+    bool positive, up;  // the label; s >= 0
+
+    // The error terms of e are normal numbers up to there.
+    static constexpr float limit = 64.0f;
+    template <class T> SOFTFLOOR_INLINE static bool covers(T logit, T label, double positive_weight, double weight) {
+        float y = widen(label);
+        float size = (y == 0) | (y == 1) ? __builtin_fabsf(widen(logit)) : __builtin_inff();
+        return (size <= limit) & (positive_weight == 1) & (weight == 1);
+    }
+    SOFTFLOOR_INLINE SingleBinaryTerms(float logit, float label) {
+        positive = label != 0;
+        float s = positive ? -logit : logit;
+        up = s >= 0;
+        above = up ? s : 0.0f;
+        tail = times(exponential<80>(-__builtin_fabsf(logit)), 1.0f);
+    }
+    SOFTFLOOR_INLINE FloatPair plus_tail(float whole) const {  // whole > e
+        float high = whole + tail.high;
+        return {high, (tail.high - (high - whole)) + tail.low};
+    }
+    SOFTFLOOR_INLINE float loss() const {
+        // 2 atanh(u) = 2 u + u^3 (2/3 + 2/5 u^2 + ...); what is left out is below 2^-29 of it.
+        constexpr float series[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9, 2.0f / 11, 2.0f / 13, 2.0f / 15};
+        FloatPair u = divide(tail, plus_tail(2.0f)).pair();
+        float square = u.high * u.high, cubic = u.high * square * polynomial(series, square);
+        FloatPair sum = two_sum(above, 2.0f * u.high);
+        return sum.high + (sum.low + (2.0f * u.low + cubic));
+    }
+    SOFTFLOOR_INLINE float slope(FloatPair scale) const {
+        FloatPair size = divide(select(up, FloatPair{1.0f, 0.0f}, tail), plus_tail(1.0f)).pair();
+        float product = fma(size.high, scale.high, fma(size.high, scale.low, size.low * scale.high));
+        return positive ? -product : product;
+    }
+};
+
+template <class T> struct LossAndSlope {
+    T loss, slope;
+};
+
+template <class T> struct BinaryOperands {
+    const T *z, *y;
+    const double *positive, *weight;
+
+    explicit BinaryOperands(const void* const* in)
+        : z(static_cast<const T*>(in[0])),
+          y(static_cast<const T*>(in[1])),
+          positive(static_cast<const double*>(in[2])),
+          weight(static_cast<const double*>(in[3])) {}
+    SOFTFLOOR_INLINE BinaryTerms<T> terms(size_t i) const { return {z[i], y[i], positive[i], weight[i]}; }
+    SOFTFLOOR_INLINE SingleBinaryTerms single_terms(size_t i) const { return {z[i], y[i]}; }
+    SOFTFLOOR_INLINE bool covers(size_t i) const {
+        return SingleBinaryTerms::covers(z[i], y[i], positive[i], weight[i]);
+    }
+    // store(i, single(i)) where float32 arithmetic covers an entry, store(i, wide(i)) elsewhere.
+    template <class Single, class Wide, class Store>
+    SOFTFLOOR_INLINE void each(size_t n, Single single, Wide wide, Store store) const {
+        uint32_t covered = 0;
+        for_each(n, [&](size_t i) { covered += covers(i); });
+        if (covered == n) {
+            for_each(n, [&](size_t i) { store(i, single(i)); });
+        } else if (covered == 0) {
+            for_each(n, [&](size_t i) { store(i, wide(i)); });
+        } else {
+            for_each(n, [&](size_t i) {
+                LossAndSlope<T> one = single(i), other = wide(i);
+                bool covered = covers(i);
+                store(i, LossAndSlope<T>{covered ? one.loss : other.loss, covered ? one.slope : other.slope});
+            });
+        }
+    }
+};
+
 struct SigmoidCrossEntropy {  // (n),(n),(n),(n)->(n): logits, labels, weight of positives, weight
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        const T *z = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
-        const double *positive = static_cast<const double*>(in[2]), *weight = static_cast<const double*>(in[3]);
+        BinaryOperands<T> operands(in);
         T* loss = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) { loss[i] = BinaryTerms<T>(z[i], y[i], positive[i], weight[i]).loss(); });
+        auto wide = [&](size_t i) { return LossAndSlope<T>{operands.terms(i).loss(), {}}; };
+        auto store = [&](size_t i, LossAndSlope<T> result) { loss[i] = result.loss; };
+        if constexpr (sizeof(T) == 4)
+            operands.each(
+                n, [&](size_t i) { return LossAndSlope<T>{operands.single_terms(i).loss(), {}}; }, wide, store);
+        else for_each(n, [&](size_t i) { store(i, wide(i)); });
     }
 };
 
 // (n),(n),(n),(n),()->(n),(n): logits, labels, weight of positives, weight, scale of the gradient
 struct SigmoidCrossEntropyValueAndGrad {
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        const T *z = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
-        const double *positive = static_cast<const double*>(in[2]), *weight = static_cast<const double*>(in[3]);
+        BinaryOperands<T> operands(in);
         double scale = *static_cast<const double*>(in[4]);
         T *loss = static_cast<T*>(out[0]), *gradient = static_cast<T*>(out[1]);
-        for_each(n, [&](size_t i) {
-            BinaryTerms<T> terms(z[i], y[i], positive[i], weight[i]);
-            loss[i] = terms.loss();
-            gradient[i] = terms.slope(scale);
-        });
+        auto wide = [&](size_t i) {
+            BinaryTerms<T> terms = operands.terms(i);
+            return LossAndSlope<T>{terms.loss(), terms.slope(scale)};
+        };
+        auto store = [&](size_t i, LossAndSlope<T> result) {
+            loss[i] = result.loss;
+            gradient[i] = result.slope;
+        };
+        if constexpr (sizeof(T) == 4) {
+            FloatPair parts = split(scale);
+            auto single = [&](size_t i) {
+                SingleBinaryTerms terms = operands.single_terms(i);
+                return LossAndSlope<T>{terms.loss(), terms.slope(parts)};
+            };
+            auto half_wide = [&](size_t i) {
+                return LossAndSlope<T>{operands.single_terms(i).loss(), operands.terms(i).slope(scale)};
+            };
+            if (splits(scale)) operands.each(n, single, wide, store);
+            else operands.each(n, half_wide, wide, store);
+        } else {
+            for_each(n, [&](size_t i) { store(i, wide(i)); });
+        }
     }
 };
 
 struct SigmoidCrossEntropyTotal {  // (n)->(): losses.  Their sum in float64, in lanes of pairs: one rounding
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         const T* loss = static_cast<const T*>(in[0]);
-        double plain = sum_of<double>(n, [&](size_t i) { return WideRow<T>::number(loss[i]); });
-        Pair total = sum_of<Pair>(n, [&](size_t i) { return Pair(WideRow<T>::number(loss[i])); });
-        *static_cast<double*>(out[0]) = canonical(plain <= largest<Pair> ? collapse(total) : plain);
+        Pair total = sum_of_numbers(n, [&](size_t i) { return WideRow<T>::number(loss[i]); });
+        // Beyond the largest float64, and for NaN, the plain sum is right.
+        double plain = __builtin_fabs(total.hi) <= largest<Pair>
+                           ? collapse(total)
+                           : sum_of<double>(n, [&](size_t i) { return WideRow<T>::number(loss[i]); });
+        *static_cast<double*>(out[0]) = canonical(plain);
+    }
+    // As sum_of<Pair>, of doubles: their low parts, which are 0, are not added.
+    template <class Number> SOFTFLOOR_INLINE static Pair sum_of_numbers(size_t n, Number number) {
+        Lanes<Pair> sum;
+        size_t i = 0;
+        for (; i + lanes <= n; i += lanes)
+            for (size_t j = 0; j < lanes; ++j) sum.add(j, number(i + j));
+        for (size_t j = 0; i < n; ++i, ++j) sum.add(j, number(i));
+        return sum.total();
     }
 };
 

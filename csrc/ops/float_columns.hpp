@@ -117,7 +117,7 @@ template <class T> struct FloatColumns {
         float high[most_columns], low[most_columns];
         for (size_t row = 0; row < count; ++row) {
             double its_factor = factor(row);
-            if (!FloatRow<T>::is_moderate(its_factor)) return false;
+            if (!splits(its_factor)) return false;
             high[row] = float(its_factor), low[row] = float(its_factor - double(high[row]));
         }
         write(out, high, low, [](float term, float a, float b) { return fma(term, a, term * b); });

@@ -10,6 +10,7 @@
 #pragma once
 #include "../math/exp_float.hpp"
 #include "../math/log1p.hpp"
+#include "../math/single.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
@@ -179,16 +180,11 @@ template <class T> struct FloatRow {
         return entry == double(maximum) ? others : top + (others - its_term);
     }
 
-    // Whether a float32 and its rest hold the digits of a factor; not for NaN.
-    static bool is_moderate(double factor) {
-        double size = __builtin_fabs(factor);
-        return size > 0x1p-96 && size < 0x1p60;
-    }
     // out = terms * factor
     void write_scaled(const float* terms, T* out, double factor) const {
-        float high = float(factor), low = float(factor - double(high));
-        if (is_moderate(factor))
-            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], high, terms[i] * low)); });
+        FloatPair parts = split(factor);
+        if (splits(factor))
+            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], parts.high, terms[i] * parts.low)); });
         else for_each(n, [&](size_t i) { out[i] = Format<T>::store(double(terms[i]) * factor); });
     }
     // Where 1/T is a power of two: the difference, L and the result are rounded, each by half a unit at most.

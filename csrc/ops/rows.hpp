@@ -1,4 +1,4 @@
-// softmax, log_softmax, logsumexp and their vjps on contiguous rows.
+// softmax, log_softmax and logsumexp on contiguous rows. Their vjps from the output are in row_vjps.hpp.
 #pragma once
 #include "../kernels.hpp"
 #include "float_columns.hpp"
@@ -122,38 +122,6 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
         Batch<T> batch(operands, &operands[1], n, count, scratch);
         batch.write_softmax(3, [&](auto& row, size_t k) {
             return row.inverse_temperature * Format<T>::load(*batch.template at<const T>(2, k));
-        });
-    }
-};
-
-struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature.  p (c - sum p c) / T
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        using N = typename Format<T>::Number;
-        const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
-        N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        N mean = sum_of<N>(n, [&](size_t i) { return exact_product(Format<T>::load(p[i]), Format<T>::load(c[i])); });
-        T* result = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) {
-            N slope = Format<T>::load(p[i]) * (Format<T>::load(c[i]) - mean);
-            result[i] = Format<T>::store(slope * inverse_temperature);
-        });
-    }
-};
-
-// (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not
-// masked; a masked one (q = -inf) depends on nothing and nothing on it.
-struct LogSoftmaxVjp {
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        using N = typename Format<T>::Number;
-        const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
-        N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
-        N total = sum_of<N>(
-            n, [&](size_t i) { return select(WideRow<T>::number(q[i]) == -infinity, N(0.0), Format<T>::load(c[i])); });
-        T* result = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) {
-            N slope = Format<T>::load(c[i]) - WideRow<T>::exponential(-Format<T>::load(q[i])) * total;
-            bool masked = WideRow<T>::number(q[i]) == -infinity;
-            result[i] = Format<T>::store(select(masked, N(0.0), slope * inverse_temperature));
         });
     }
 };

@@ -1,6 +1,6 @@
 // softmin(z) = softmax(-z): the row is negated into its result and softmax runs in place.
 #pragma once
-#include "rows.hpp"
+#include "row_vjps.hpp"
 
 namespace softfloor {
 namespace {

@@ -59,6 +59,11 @@ template <> struct Lanes<double> {
 };
 template <> struct Lanes<Pair> {
     double high[lanes] = {}, low[lanes] = {};
+    SOFTFLOOR_INLINE void add(size_t j, double x) {
+        Pair sum = two_sum(high[j], x);
+        high[j] = sum.hi;
+        low[j] += sum.lo;
+    }
     SOFTFLOOR_INLINE void add(size_t j, Pair x) {
         Pair sum = two_sum(high[j], x.hi);
         high[j] = sum.hi;

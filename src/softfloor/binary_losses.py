@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
 from .containers import understood
 from .layout import as_logits, first_place
 from .losses import Reduction, check_cotangent, check_reduction, total_of
@@ -16,17 +17,21 @@ LENGTH = 4096
 
 
 def check_labels(function: str, labels: Any, begins: tuple[int, ...] | None = None) -> None:
-    _refuse(function, "label", "in [0, 1]", labels, ~((labels >= 0) & (labels <= 1)), begins)
+    _check_range(function, "label", "in [0, 1]", labels, 1, begins)
 
 
 def check_weights(function: str, weights: Any, name: str, begins: tuple[int, ...] | None = None) -> None:
-    _refuse(function, name, "between 0 and 1e100", weights, ~((weights >= 0) & (weights <= 1e100)), begins)
+    _check_range(function, name, "between 0 and 1e100", weights, 1e100, begins)
 
 
-def _refuse(function: str, name: str, allowed: str, numbers: Any, wrong: Any, begins: tuple[int, ...] | None) -> None:
-    if wrong.any():
-        index, where = first_place(wrong, begins)
-        raise ValueError(f"{function}: {name} {numbers[index]}{where} is not {allowed}")
+def _check_range(
+    function: str, name: str, allowed: str, numbers: Any, largest: float, begins: tuple[int, ...] | None
+) -> None:
+    with np.errstate(all="ignore"):
+        if numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= largest:  # NaN is neither
+            return
+    index, where = first_place(~((numbers >= 0) & (numbers <= largest)), begins)
+    raise ValueError(f"{function}: {name} {numbers[index]}{where} is not {allowed}")
 
 
 class SigmoidCrossEntropy(RowFunction):
@@ -212,7 +217,7 @@ class SigmoidCrossEntropy(RowFunction):
     ) -> tuple[Any, ...]:
         """A kernel over all entries, in rows of a length that suits threads."""
         shape, dtype = operands[0].shape, operands[0].dtype
-        results = [np.empty(shape, dtype) if output is None else output for output in outputs]
+        results = [_core.call_recycling(np.empty, shape, dtype) if output is None else output for output in outputs]
         # Written through a flat view, or through a copy where memory has none.
         written = [r.reshape(-1) if r.flags.c_contiguous else np.empty(r.size, dtype) for r in results]
         flat = [_flat(operand) for operand in operands]

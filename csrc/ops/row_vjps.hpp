@@ -1,0 +1,87 @@
+// The vjps of softmax and log_softmax from the output, on contiguous rows.
+//
+// Sums are taken in numbers twice as wide as the entries. float32 and half precisions go on in float32, with the sum in
+// two parts, so that what cancels cancels exactly.
+#pragma once
+#include "rows.hpp"
+
+namespace softfloor {
+namespace {
+
+struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature.  p (c - sum p c) / T
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        using N = typename Format<T>::Number;
+        const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
+        double temperature = *static_cast<const double*>(in[2]);
+        N mean = sum_of<N>(n, [&](size_t i) { return exact_product(Format<T>::load(p[i]), Format<T>::load(c[i])); });
+        T* result = static_cast<T*>(out[0]);
+        if constexpr (sizeof(T) < 8) {
+            if (temperature == 1.0 && splits(mean)) {
+                FloatPair parts = split(mean);
+                // Two roundings: of the first difference, which is exact where the two are close, and of the result.
+                for_each(n, [&](size_t i) {
+                    float probability = widen(p[i]), difference = widen(c[i]) - parts.high;
+                    result[i] = narrow<T>(fma(probability, difference, -(probability * parts.low)));
+                });
+                return;
+            }
+        }
+        N inverse_temperature = reciprocal(N(temperature));
+        for_each(n, [&](size_t i) {
+            N slope = Format<T>::load(p[i]) * (Format<T>::load(c[i]) - mean);
+            result[i] = Format<T>::store(slope * inverse_temperature);
+        });
+    }
+};
+
+// (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not
+// masked; a masked one (q = -inf) depends on nothing and nothing on it.
+struct LogSoftmaxVjp {
+    // Where float32 arithmetic holds e^q with its rounding error, and where e^q does not count.
+    static constexpr float lowest = -87.0f, highest = 20.0f;
+    SOFTFLOOR_INLINE static bool is_covered(float q) {
+        float there = q == -__builtin_inff() ? 0.0f : q;
+        return (there >= lowest) & (there <= highest);
+    }
+    SOFTFLOOR_INLINE static float slope(float q, float c, FloatPair total) {
+        float there = q == -__builtin_inff() ? 0.0f : q;
+        FloatPair share = times(exponential<80>(there), total);
+        float difference = (c - share.high) - share.low;
+        return q == -__builtin_inff() ? 0.0f : difference;
+    }
+    template <class T, class N> SOFTFLOOR_INLINE static T slope(T q, T c, N total, N inverse_temperature) {
+        N slope = Format<T>::load(c) - WideRow<T>::exponential(-Format<T>::load(q)) * total;
+        bool masked = WideRow<T>::number(q) == -infinity;
+        return Format<T>::store(select(masked, N(0.0), slope * inverse_temperature));
+    }
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        using N = typename Format<T>::Number;
+        const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
+        double temperature = *static_cast<const double*>(in[2]);
+        N total = sum_of<N>(
+            n, [&](size_t i) { return select(WideRow<T>::number(q[i]) == -infinity, N(0.0), Format<T>::load(c[i])); });
+        T* result = static_cast<T*>(out[0]);
+        N inverse_temperature = reciprocal(N(temperature));
+        if constexpr (sizeof(T) < 8) {
+            if (temperature == 1.0 && splits(total)) {
+                FloatPair parts = split(total);
+                uint32_t covered = 0;
+                for_each(n, [&](size_t i) { covered += is_covered(widen(q[i])); });
+                if (covered == n) {
+                    for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(q[i]), widen(c[i]), parts)); });
+                } else {
+                    for_each(n, [&](size_t i) {
+                        T wide = slope(q[i], c[i], total, inverse_temperature);
+                        T single = narrow<T>(slope(widen(q[i]), widen(c[i]), parts));
+                        result[i] = is_covered(widen(q[i])) ? single : wide;
+                    });
+                }
+                return;
+            }
+        }
+        for_each(n, [&](size_t i) { result[i] = slope(q[i], c[i], total, inverse_temperature); });
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
