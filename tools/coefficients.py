@@ -227,15 +227,15 @@ def zeros_of_slopes():
         "    Pair constant_term;          // for float64: constant_term + h long_polynomial(h)",
         f"    double long_polynomial[{long_degree}];",
         "};",
-        "// For float32 arithmetic, on |x - x0| < single_zero_radius: the position in three parts, constant_term +",
+        "// For float32 arithmetic, on |x - x0| < radius: the position in three parts, constant_term +",
         "// h (linear_term + h polynomial(h)).",
-        "struct SingleZero {",
+        "template <int count> struct SingleZero {",
+        "    float radius;",
         "    float position[3];",
         "    FloatPair constant_term;",
         "    float linear_term;",
-        f"    float polynomial[{SINGLE_ZERO_DEGREE - 1}];",
+        "    float polynomial[count];",
         "};",
-        f"constexpr float single_zero_radius = {hexadecimal(SINGLE_ZERO_RADIUS)}f;",
     ]
     for record in catalogue.ACTIVATIONS.values():
         zeros = record.facts.derivative.zeros
@@ -324,7 +324,10 @@ def single():
 
 #: Wider than for doubles: the general texts cancel bits that floats do not have to spare. gelu_tanh' had errors of
 #: 1.02 ulp outside a radius of 1/4.
-SINGLE_ZERO_RADIUS, SINGLE_ZERO_DEGREE = mpf(1) / 2, 9
+# Radius and degree. Outside, the slope has to keep its digits though it cancels: those of silu and gelu_tanh do, because
+# their exponentials are most exact there (first in csrc/math/single.hpp is so, and small).
+SINGLE_ZEROS = {"silu": (mpf(1) / 16, 4), "gelu_tanh": (mpf(1) / 16, 4), "gelu": (mpf(1) / 4, 6)}
+ANY_SINGLE_ZERO = mpf(1) / 2, 9
 
 
 def rounded_one_by_one(function, low, high, degree):
@@ -346,15 +349,16 @@ def single_zero(name, x0, quotient):
     first = float32(x0)
     second = float32(x0 - first)
     parts = (first, second, float32(x0 - first - second))
-    radius = SINGLE_ZERO_RADIUS
-    constant_term = interpolate(quotient, -radius, radius, SINGLE_ZERO_DEGREE)[0]
+    radius, degree = SINGLE_ZEROS.get(name, ANY_SINGLE_ZERO)
+    constant_term = interpolate(quotient, -radius, radius, degree | 1)[0]  # odd: no node at the zero itself
     constant = float32(constant_term)
     low = float32(constant_term - constant)
-    rest = rounded_one_by_one(lambda h: quotient(h) - constant - low, -radius, radius, SINGLE_ZERO_DEGREE)
+    rest = rounded_one_by_one(lambda h: quotient(h) - constant - low, -radius, radius, degree)
     error = error_in_bits(lambda h: (constant + low + h * evaluate(rest, h)) / quotient(h) - 1, -radius, radius, 200)
     return [
         f"// relative error {error}",
-        f"constexpr SingleZero {name}_zero_single = {{",
+        f"constexpr SingleZero<{degree - 1}> {name}_zero_single = {{",
+        f"    {hexadecimal(radius)}f,",
         "    {" + ", ".join(f"{hexadecimal(p)}f" for p in parts) + "},",
         f"    {{{hexadecimal(constant)}f, {hexadecimal(low)}f}},",
         f"    {hexadecimal(rest[0])}f,",

@@ -91,51 +91,54 @@ struct Zero {
     Pair constant_term;          // for float64: constant_term + h long_polynomial(h)
     double long_polynomial[11];
 };
-// For float32 arithmetic, on |x - x0| < single_zero_radius: the position in three parts, constant_term +
+// For float32 arithmetic, on |x - x0| < radius: the position in three parts, constant_term +
 // h (linear_term + h polynomial(h)).
-struct SingleZero {
+template <int count> struct SingleZero {
+    float radius;
     float position[3];
     FloatPair constant_term;
     float linear_term;
-    float polynomial[8];
+    float polynomial[count];
 };
-constexpr float single_zero_radius = 0x1.0000000000000p-1f;
 // gelu': relative errors 2^-29.3 and 2^-62.6
 constexpr Zero gelu_zero = {
     Pair{-0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56},
     {0x1.b9d98faee5dc0p-2, 0x1.8d9a94194fcc3p-2, -0x1.2a3194985ca4dp-6, -0x1.d2f9f9b07eda3p-4, -0x1.e08ea13027d03p-7, 0x1.3d5898773009ep-6},
     Pair{0x1.b9d98fa5a3215p-2, 0x1.f8c4bbc378616p-56},
     {0x1.8d9a941de3ac5p-2, -0x1.2a2ef9bb865f7p-6, -0x1.d2fa4c17c7e83p-4, -0x1.e4088244de6fcp-7, 0x1.3e346def4146dp-6, 0x1.297b9d37492b2p-8, -0x1.258a6d7f08d2ep-9, -0x1.86801c8f72b27p-11, 0x1.86c832b399150p-13, 0x1.67dbe1efd05e4p-14, -0x1.779c86723c926p-17}};
-// relative error 2^-30.9
-constexpr SingleZero gelu_zero_single = {
+// relative error 2^-27.3
+constexpr SingleZero<5> gelu_zero_single = {
+    0x1.0000000000000p-2f,
     {-0x1.80ead20000000p-1f, 0x1.a03fd40000000p-27f, -0x1.eec18c0000000p-52f},
-    {0x1.b9d9900000000p-2f, -0x1.5ec6300000000p-28f},
-    0x1.8d9a940000000p-2f,
-    {-0x1.2a2f1c0000000p-6f, -0x1.d2fa380000000p-4f, -0x1.e400000000000p-7f, 0x1.3e302c0000000p-6f, 0x1.28bd740000000p-8f, -0x1.24c8500000000p-9f, -0x1.6b2b1c0000000p-11f, 0x1.695a740000000p-13f}};
+    {0x1.b9d9900000000p-2f, -0x1.636fe00000000p-28f},
+    0x1.8d9a900000000p-2f,
+    {-0x1.2a2f2a0000000p-6f, -0x1.d2f23a0000000p-4f, -0x1.e3ea580000000p-7f, 0x1.3a32960000000p-6f, 0x1.236ff00000000p-8f}};
 // gelu_tanh': relative errors 2^-29.1 and 2^-61.5
 constexpr Zero gelu_tanh_zero = {
     Pair{-0x1.81429f9e97e4dp-1, 0x1.4f523ed77dbdcp-55},
     {0x1.b8bacd3751a9ep-2, 0x1.8cd1a2ae0cf9fp-2, -0x1.02991a9fb5615p-6, -0x1.d2b71a2e98cfap-4, -0x1.0e46ee6f63087p-6, 0x1.418be1530aec0p-6},
     Pair{0x1.b8bacd2c96b91p-2, 0x1.78390c5fa047bp-56},
     {0x1.8cd1a2b2fff33p-2, -0x1.029615edb080fp-6, -0x1.d2b773464709dp-4, -0x1.104a83eda59d8p-6, 0x1.427996dc1a821p-6, 0x1.58c9ecfce4a6cp-8, -0x1.3d8d63c0c91d3p-9, -0x1.e63d6853a7156p-11, 0x1.14be3c6355bdap-12, 0x1.0303cd976b139p-13, -0x1.22eaedf69e8b5p-15}};
-// relative error 2^-29.1
-constexpr SingleZero gelu_tanh_zero_single = {
+// relative error 2^-28.3
+constexpr SingleZero<3> gelu_tanh_zero_single = {
+    0x1.0000000000000p-4f,
     {-0x1.8142a00000000p-1f, 0x1.85a06c0000000p-27f, 0x1.a9ea480000000p-52f},
-    {0x1.b8bace0000000p-2f, -0x1.9f4b6c0000000p-27f},
-    0x1.8cd1a20000000p-2f,
-    {-0x1.0296440000000p-6f, -0x1.d2b7040000000p-4f, -0x1.1044b20000000p-6f, 0x1.42638c0000000p-6f, 0x1.57c19e0000000p-8f, -0x1.39efb20000000p-9f, -0x1.bfaf420000000p-11f, 0x1.aea2ba0000000p-13f}};
+    {0x1.b8bace0000000p-2f, -0x1.a67c720000000p-27f},
+    0x1.8cd19c0000000p-2f,
+    {-0x1.0296460000000p-6f, -0x1.d250c80000000p-4f, -0x1.0fc9be0000000p-6f}};
 // silu': relative errors 2^-31.0 and 2^-64.8
 constexpr Zero silu_zero = {
     Pair{-0x1.474973c84120bp+0, -0x1.f8d74bc9ac154p-54},
     {0x1.be1410494975dp-3, 0x1.2c5634598e0a6p-3, 0x1.353e3fd77de40p-6, -0x1.f2d119bd97c6bp-7, -0x1.afbe76e7f980fp-8, 0x1.12a8be2251702p-13},
     Pair{0x1.be1410460527fp-3, -0x1.25b3dd6d21946p-58},
     {0x1.2c563458cc0adp-3, 0x1.353eb573ca45fp-6, -0x1.f2d0e32bc2994p-7, -0x1.b0f82c4995b67p-8, 0x1.098e92b8f75f1p-13, 0x1.a2a7cb2331bc8p-11, 0x1.8574d12f79413p-13, -0x1.572511b791a38p-15, -0x1.f2d87b183cfd8p-16, -0x1.858f59f4122d1p-19, 0x1.3aaeef51eec29p-19}};
-// relative error 2^-30.1
-constexpr SingleZero silu_zero_single = {
+// relative error 2^-32.1
+constexpr SingleZero<3> silu_zero_single = {
+    0x1.0000000000000p-4f,
     {-0x1.4749740000000p+0f, 0x1.bdf6fa0000000p-27f, 0x1.03945a0000000p-53f},
-    {0x1.be14100000000p-3f, 0x1.1771aa0000000p-29f},
+    {0x1.be14100000000p-3f, 0x1.1848f00000000p-29f},
     0x1.2c56340000000p-3f,
-    {0x1.353eb60000000p-6f, -0x1.f2d0100000000p-7f, -0x1.b0f8880000000p-8f, 0x1.071f8e0000000p-13f, 0x1.a2ce7e0000000p-11f, 0x1.90982e0000000p-13f, -0x1.63ee0c0000000p-15f, -0x1.3a65220000000p-15f}};
+    {0x1.353eae0000000p-6f, -0x1.f2c6940000000p-7f, -0x1.b0a9420000000p-8f}};
 
 // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients in float32: error of e^r 2^-30.3
 constexpr float exp_single[] = {

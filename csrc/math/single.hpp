@@ -196,16 +196,26 @@ SOFTFLOOR_INLINE FloatPair times(FloatExponential e, FloatQuotient q) {
 
 // A slope next to its own zero (zero.hpp), with the zero in three floats: the distance is right to the last bit even
 // where x is the float32 next to the zero.
-SOFTFLOOR_INLINE FloatPair around(const coefficients::SingleZero& zero, float x, FloatPair elsewhere) {
+template <int count>
+SOFTFLOOR_INLINE FloatPair around(const coefficients::SingleZero<count>& zero, float x, FloatPair elsewhere) {
     float far = x - zero.position[0], distance = far - zero.position[1];
     float lost = ((far - distance) - zero.position[1]) - zero.position[2];
-    // The quotient as a pair: constant and linear term, then all that is small.
-    float high = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high);
-    float low = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high - high);
-    low += __builtin_fmaf(distance * distance, polynomial(zero.polynomial, distance), zero.constant_term.low);
-    FloatPair near = times(FloatPair{high, low}, distance);
-    near.low = __builtin_fmaf(lost, high, near.low);
-    return select(__builtin_fabsf(distance) < coefficients::single_zero_radius, near, elsewhere);
+    FloatPair near;
+    if constexpr (count <= 3) {
+        // Within a small radius all but the constant term is small.
+        float rest = __builtin_fmaf(distance, polynomial(zero.polynomial, distance), zero.linear_term);
+        rest = __builtin_fmaf(distance, rest, zero.constant_term.low);
+        near = times(FloatPair{zero.constant_term.high, rest}, distance);
+        near.low = __builtin_fmaf(lost, zero.constant_term.high, near.low);
+    } else {
+        // The quotient as a pair: constant and linear term, then all that is small.
+        float high = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high);
+        float low = __builtin_fmaf(distance, zero.linear_term, zero.constant_term.high - high);
+        low += __builtin_fmaf(distance * distance, polynomial(zero.polynomial, distance), zero.constant_term.low);
+        near = times(FloatPair{high, low}, distance);
+        near.low = __builtin_fmaf(lost, high, near.low);
+    }
+    return select(__builtin_fabsf(distance) < zero.radius, near, elsewhere);
 }
 
 }  // namespace
