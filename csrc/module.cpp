@@ -9,6 +9,7 @@
 #include <numpy/dtype_api.h>
 #include <numpy/ufuncobject.h>
 
+#include "address_call.hpp"
 #include "gufunc.hpp"
 #include "ufunc_call.hpp"
 
@@ -162,6 +163,16 @@ PyObject* make(PyObject*, PyObject* args) {
     return PyErr_Format(PyExc_LookupError, "no kernel %s of %s is compiled in; rebuild softfloor", variant, function);
 }
 
+PyObject* at_addresses(PyObject*, PyObject* args) {
+    const char *function, *variant;
+    if (!PyArg_ParseTuple(args, "ss", &function, &variant)) return nullptr;
+    const KernelTable& table = current_table();
+    for (int i = 0; i < table.elementwise_count; ++i)
+        if (!std::strcmp(table.elementwise[i].name, function) && !std::strcmp(table.elementwise[i].variant, variant))
+            return make_address_call(i);
+    return PyErr_Format(PyExc_LookupError, "no kernel %s of %s is compiled in; rebuild softfloor", variant, function);
+}
+
 PyObject* kernels(PyObject*, PyObject*) {
     PyObject* list = PyList_New(0);
     const KernelTable& table = current_table();
@@ -238,6 +249,8 @@ PyMethodDef methods[] = {
     {"make_ufunc", make, METH_VARARGS,
      "make_ufunc(function, variant, name, doc, at_defaults=False): a new np.ufunc over a kernel; "
      "at_defaults: without operands for the parameters, which have their defaults."},
+    {"at_addresses", at_addresses, METH_VARARGS,
+     "at_addresses(function, variant): call(dtype, n, address, ...), the kernel on contiguous memory of others."},
     {"kernels", kernels, METH_NOARGS, "Every (function, variant) that is compiled in."},
     {"available_cpus", available_cpus, METH_NOARGS, "Instruction sets that this CPU runs, best first."},
     {"current_cpu", current_cpu, METH_NOARGS, "The instruction set whose kernels run."},

@@ -4,6 +4,7 @@
 //   loss = sum_i a_i (t_i + L) + k lse^2,    gradient = (p_i (sum a + 2 k lse) - a_i) (1 - tanh^2(x_i / cap))
 // with t_i = m - z_i, L and lse = m + L as in wide_row.hpp. No term of the loss is negative.
 #pragma once
+#include "charges.hpp"
 #include "sigmoid.hpp"
 #include "wide_row.hpp"
 
@@ -172,14 +173,14 @@ template <class T, bool capped> struct OptionsRow {
 
 // An ignored row costs nothing, whatever it holds. Without a softcap, the operand is inf.
 template <bool with_gradient> struct LossWithOptions {
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         T* loss = static_cast<T*>(out[0]);
         if (*static_cast<const int64_t*>(in[3]) == OptionsRow<T, false>::ignored) {
             *loss = T{};
             if constexpr (with_gradient) for_each(n, [&](size_t i) { static_cast<T*>(out[1])[i] = T{}; });
         } else if (*static_cast<const double*>(in[7]) < infinity) {
             write(OptionsRow<T, true>(in, n), in, out);
-        } else {
+        } else if (sizeof(T) == 8 || !in_float(in, out, n, scratch, static_cast<T*>(nullptr))) {
             write(OptionsRow<T, false>(in, n), in, out);
         }
     }
@@ -188,6 +189,31 @@ template <bool with_gradient> struct LossWithOptions {
         auto loss = row.loss();
         if constexpr (with_gradient) row.write_gradient(static_cast<T*>(out[1]), row.number(in[4]));
         *static_cast<T*>(out[0]) = Format<T>::store(loss);
+    }
+    static bool in_float(const void* const*, void* const*, size_t, void*, double*) { return false; }
+    template <class T> static bool in_float(const void* const* in, void* const* out, size_t n, void* scratch, T*) {
+        using Options = OptionsRow<T, false>;
+        const double* weights = static_cast<const double*>(in[1]);
+        const T* shares = static_cast<const T*>(in[2]);
+        int64_t place = *static_cast<const int64_t*>(in[3]);
+        if (with_gradient && out[1] == in[2]) return false;  // terms would take the probabilities' place
+        double smoothing = Options::number(in[5]), kept = 1.0 - smoothing, each = smoothing / double(n);
+        Label label;
+        if (place >= 0) label = {place, weights[place] * kept};
+        auto write = [&](auto charge) {
+            FloatRow<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
+            bool spread = smoothing > 0 || place == Options::probabilities;
+            ChargedRow<T, decltype(charge)> charged(row, charge, spread, label, Options::number(in[6]));
+            if constexpr (with_gradient) {
+                if (!charged.value_and_gradient(static_cast<T*>(out[1]), Options::number(in[4]))) return false;
+            } else {
+                if (!charged.value()) return false;
+            }
+            *static_cast<T*>(out[0]) = Format<T>::store(charged.loss);
+            return true;
+        };
+        if (place >= 0) return write([=](size_t i) { return weights[i] * each; });
+        return write([=](size_t i) { return weights[i] * (kept * Format<T>::load(shares[i]) + each); });
     }
 };
 

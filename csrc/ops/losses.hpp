@@ -3,6 +3,7 @@
 //   probabilities y:  loss = sum_i y_i (t_i + L),    gradient = softmax sum(y) - y
 // with t_i = m - x_i and L = log1p(c - 1 + S): the logarithm of softmax is never taken.
 #pragma once
+#include "charges.hpp"
 #include "rows.hpp"
 
 namespace softfloor {
@@ -59,8 +60,26 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     }
 };
 
+// The same in float32 terms; false where a row needs the wider text.
+inline bool probabilities_in_float(const double*, const double*, size_t, void*, double*, double*, double) {
+    return false;
+}
+template <class T>
+bool probabilities_in_float(const T* x, const T* labels, size_t n, void* scratch, T* loss, T* gradient, double scale) {
+    if (gradient == labels) return false;  // terms would take the labels' place
+    auto charge = [=](size_t i) { return Format<T>::load(labels[i]); };
+    FloatRow<T> row(x, n, 1.0, scratch);
+    ChargedRow<T, decltype(charge)> charged(row, charge, true, {}, 0.0);
+    if (gradient ? !charged.value_and_gradient(gradient, scale) : !charged.value()) return false;
+    *loss = Format<T>::store(charged.loss);
+    return true;
+}
+
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        if (probabilities_in_float(static_cast<const T*>(in[0]), static_cast<const T*>(in[1]), n, scratch,
+                                   static_cast<T*>(out[0]), static_cast<T*>(nullptr), 1.0))
+            return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         row.sum_others();
         *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
@@ -106,8 +125,12 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
 };
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename WideRow<T>::N;
+        if (probabilities_in_float(static_cast<const T*>(in[0]), static_cast<const T*>(in[1]), n, scratch,
+                                   static_cast<T*>(out[0]), static_cast<T*>(out[1]),
+                                   *static_cast<const double*>(in[2])))
+            return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
         N scale = *static_cast<const double*>(in[2]);
