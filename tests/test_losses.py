@@ -137,6 +137,25 @@ def test_gradient_in_place(axis, dtype):
 
 
 @every_dtype
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"z_loss": 1e-3}, {"softcap": 4.0}])
+def test_gradient_over_an_operand(dtype, options):
+    """In place of the logits, or of the probabilities; some rows need another text, which must find what was there."""
+    random = np.random.default_rng(0)
+    z = random.normal(0, 3, (5, 40)).astype(dtype)
+    z[1, 3], z[2, 5], z[3, 7] = -np.inf, np.nan, np.inf
+    labels, shares = random.integers(8, 40, 5), sf.softmax(random.normal(0, 1, (5, 40)).astype(dtype))
+    for targets in (labels, shares):
+        expected = cross_entropy.value_and_grad(z, targets, reduction="none", **options)
+        for over in ("logits", "probabilities")[: 1 + (targets is shares)]:
+            operands = [z.copy(), targets.copy()]
+            out = operands[over == "probabilities"]
+            found = cross_entropy.value_and_grad(*operands, reduction="none", **options, out=out)
+            assert found[1] is out
+            for one, two in zip(found, expected, strict=True):
+                assert_same_bits(one, two)
+
+
+@every_dtype
 def test_layouts(dtype):
     z, labels = problem(dtype)
     expected = cross_entropy.value_and_grad(z, labels)

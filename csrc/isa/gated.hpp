@@ -239,10 +239,11 @@ struct SoftcappedUnit {
 };
 
 // The derivative in the gate has a zero that depends on the parameter, so that no polynomial serves it: it is a
-// difference, computed in Pair for every dtype.
+// difference. In double, with errors of 2^-37 in its terms, `cancels` tells where too few digits are left for a
+// float32.
 template <class T, class N, int outputs, class Tanh, class Sigmoid>
 [[gnu::noipa]] void softcapped_unit(const SoftcappedUnit& unit, const void* const* in, bool at_defaults,
-                                    void* const* out, size_t n) {
+                                    void* const* out, size_t n, uint32_t* cancels = nullptr) {
     constexpr bool backward = outputs == 2;
     const T *gate = static_cast<const T*>(in[0]), *up = static_cast<const T*>(in[1]);
     const T* cotangent = backward ? static_cast<const T*>(in[2]) : nullptr;
@@ -281,7 +282,9 @@ template <class T, class N, int outputs, class Tanh, class Sigmoid>
                 first[begin + i] = stored<T>(value * moderate(of_up.value));
             } else {
                 Scaled<N> c = moderate(N(loaded(cotangent[begin + i])));
-                Scaled<N> slope = of_gate.slope * share + sigmoid.slope.get(i) * bounded;
+                Scaled<N> part = of_gate.slope * share, slope = part + sigmoid.slope.get(i) * bounded;
+                if constexpr (__is_same(N, double))
+                    cancels[begin + i] = !(__builtin_fabs(slope.mantissa) >= 0x1p-10 * __builtin_fabs(part.mantissa));
                 first[begin + i] = stored<T>(slope * (moderate(of_up.value) * c));
                 second[begin + i] = stored<T>(value * (of_up.slope * c));
             }

@@ -98,13 +98,37 @@ template <class Op, int parameters, double default_parameter, int results, bool 
 
 template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap, int results> struct SoftcappedGated {
     static constexpr int outputs = results, inputs = 1 + outputs + 2;
-    template <class T> static auto number() {
-        if constexpr (outputs == 2) return Pair{};
-        else return NumberOf<T>{};
-    }
+    static constexpr SoftcappedUnit unit = {gate_softcap, up_softcap};
+
     template <class T> static void compute(const void* const* in, bool at_defaults, void* const* out, size_t n) {
-        constexpr SoftcappedUnit unit = {gate_softcap, up_softcap};
-        softcapped_unit<T, decltype(number<T>()), outputs, Tanh, Sigmoid>(unit, in, at_defaults, out, n);
+        if constexpr (outputs == 2 && sizeof(T) < 8) compute_gradient<T>(in, at_defaults, out, n);
+        else softcapped_unit<T, NumberOf<T>, outputs, Tanh, Sigmoid>(unit, in, at_defaults, out, n);
+    }
+    // In double, and once more in Pair where one of a block cancels. Results wait, because they may take the place of
+    // the operands.
+    template <class T>
+    static void compute_gradient(const void* const* in, bool at_defaults, void* const* out, size_t n) {
+        constexpr int operands = 1 + outputs;
+        T computed[outputs][wide_block], again[outputs][wide_block];
+        uint32_t cancels[wide_block];
+        void *const to[] = {computed[0], computed[1]}, *const to_again[] = {again[0], again[1]};
+        for (size_t begin = 0; begin < n; begin += wide_block) {
+            size_t count = n - begin < wide_block ? n - begin : wide_block;
+            const void* here[inputs] = {};
+            for (int k = 0; k < operands; ++k) here[k] = static_cast<const T*>(in[k]) + begin;
+            for (int k = operands; !at_defaults && k < inputs; ++k)
+                here[k] = static_cast<const typename ParameterOf<T>::Type*>(in[k]) + begin;
+            softcapped_unit<T, double, outputs, Tanh, Sigmoid>(unit, here, at_defaults, to, count, cancels);
+            uint32_t any = 0;
+            for (size_t i = 0; i < count; ++i) any |= cancels[i];
+            if (any) {
+                softcapped_unit<T, Pair, outputs, Tanh, Sigmoid>(unit, here, at_defaults, to_again, count);
+                for (size_t i = 0; i < count; ++i)
+                    if (cancels[i]) computed[0][i] = again[0][i];
+            }
+            for (int k = 0; k < outputs; ++k)
+                __builtin_memcpy(static_cast<T*>(out[k]) + begin, computed[k], count * sizeof(T));
+        }
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n) {
         compute<T>(in, false, out, n);

@@ -55,9 +55,10 @@ template <class T, class Charge> struct ChargedRow {
         row.sum_others();
         return find_loss();
     }
-    bool value_and_gradient(T* gradient, double scale) {
+    // Terms wait in the gradient's memory, or where that is the charges', in scratch.
+    bool value_and_gradient(T* gradient, double scale, const void* charges_memory) {
         if (row.n < shortest) return false;
-        float* terms = row.terms_in(gradient);
+        float* terms = gradient == charges_memory ? row.room : row.terms_in(gradient);
         if (terms == row.x && sizeof(T) == 4) {  // the wider text would find its logits gone
             if (!value()) return false;
             row.sum_into(terms);

@@ -160,13 +160,21 @@ template <class T, bool capped> struct OptionsRow {
             N share = select(head(probability) == 0, N(0.0), (others - own + pull) * probability);
             at_place = result(share - (at_label + own) * missing, probability, slope);
         }
-        for_each(row.n, [&](size_t i) {
-            double value = Row::number(row.x[i]);
-            auto [logit, slope] = row.logit(value);
-            N probability = probability_of(row.depth_of(logit, value));
-            N share = select(head(probability) == 0, N(0.0), probability * factor);
-            gradient[i] = result(share - charge(i), probability, slope);
-        });
+        // Two loops that the compiler vectorises each; one with both was left scalar, at 20 ns per entry.
+        N probabilities[block], slopes[block];
+        for (size_t begin = 0; begin < row.n; begin += block) {
+            size_t count = row.n - begin < block ? row.n - begin : block;
+            for_each(count, [&](size_t k) {
+                double value = Row::number(row.x[begin + k]);
+                auto both = row.logit(value);
+                slopes[k] = both.slope;
+                probabilities[k] = probability_of(row.depth_of(both.value, value));
+            });
+            for_each(count, [&](size_t k) {
+                N share = select(head(probabilities[k]) == 0, N(0.0), probabilities[k] * factor);
+                gradient[begin + k] = result(share - charge(begin + k), probabilities[k], slopes[k]);
+            });
+        }
         if (label >= 0) gradient[label] = at_place;
     }
 };
@@ -196,7 +204,6 @@ template <bool with_gradient> struct LossWithOptions {
         const double* weights = static_cast<const double*>(in[1]);
         const T* shares = static_cast<const T*>(in[2]);
         int64_t place = *static_cast<const int64_t*>(in[3]);
-        if (with_gradient && out[1] == in[2]) return false;  // terms would take the probabilities' place
         double smoothing = Options::number(in[5]), kept = 1.0 - smoothing, each = smoothing / double(n);
         Label label;
         if (place >= 0) label = {place, weights[place] * kept};
@@ -205,7 +212,7 @@ template <bool with_gradient> struct LossWithOptions {
             bool spread = smoothing > 0 || place == Options::probabilities;
             ChargedRow<T, decltype(charge)> charged(row, charge, spread, label, Options::number(in[6]));
             if constexpr (with_gradient) {
-                if (!charged.value_and_gradient(static_cast<T*>(out[1]), Options::number(in[4]))) return false;
+                if (!charged.value_and_gradient(static_cast<T*>(out[1]), Options::number(in[4]), shares)) return false;
             } else {
                 if (!charged.value()) return false;
             }

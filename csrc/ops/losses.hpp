@@ -66,11 +66,10 @@ inline bool probabilities_in_float(const double*, const double*, size_t, void*, 
 }
 template <class T>
 bool probabilities_in_float(const T* x, const T* labels, size_t n, void* scratch, T* loss, T* gradient, double scale) {
-    if (gradient == labels) return false;  // terms would take the labels' place
     auto charge = [=](size_t i) { return Format<T>::load(labels[i]); };
     FloatRow<T> row(x, n, 1.0, scratch);
     ChargedRow<T, decltype(charge)> charged(row, charge, true, {}, 0.0);
-    if (gradient ? !charged.value_and_gradient(gradient, scale) : !charged.value()) return false;
+    if (gradient ? !charged.value_and_gradient(gradient, scale, labels) : !charged.value()) return false;
     *loss = Format<T>::store(charged.loss);
     return true;
 }
