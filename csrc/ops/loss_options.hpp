@@ -188,7 +188,9 @@ template <bool with_gradient> struct LossWithOptions {
             if constexpr (with_gradient) for_each(n, [&](size_t i) { static_cast<T*>(out[1])[i] = T{}; });
         } else if (*static_cast<const double*>(in[7]) < infinity) {
             write(OptionsRow<T, true>(in, n), in, out);
-        } else if (sizeof(T) == 8 || !in_float(in, out, n, scratch, static_cast<T*>(nullptr))) {
+        } else {
+            if constexpr (sizeof(T) < 8)
+                if (in_float<T>(in, out, n, scratch)) return;
             write(OptionsRow<T, false>(in, n), in, out);
         }
     }
@@ -198,8 +200,8 @@ template <bool with_gradient> struct LossWithOptions {
         if constexpr (with_gradient) row.write_gradient(static_cast<T*>(out[1]), row.number(in[4]));
         *static_cast<T*>(out[0]) = Format<T>::store(loss);
     }
-    static bool in_float(const void* const*, void* const*, size_t, void*, double*) { return false; }
-    template <class T> static bool in_float(const void* const* in, void* const* out, size_t n, void* scratch, T*) {
+    // In float32 terms; false where a row needs the wider text.
+    template <class T> static bool in_float(const void* const* in, void* const* out, size_t n, void* scratch) {
         using Options = OptionsRow<T, false>;
         const double* weights = static_cast<const double*>(in[1]);
         const T* shares = static_cast<const T*>(in[2]);

@@ -61,24 +61,21 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
 };
 
 // The same in float32 terms; false where a row needs the wider text.
-inline bool probabilities_in_float(const double*, const double*, size_t, void*, double*, double*, double) {
-    return false;
-}
 template <class T>
-bool probabilities_in_float(const T* x, const T* labels, size_t n, void* scratch, T* loss, T* gradient, double scale) {
+bool probabilities_in_float(const void* const* in, size_t n, void* scratch, void* loss, void* gradient, double scale) {
+    const T* labels = static_cast<const T*>(in[1]);
     auto charge = [=](size_t i) { return Format<T>::load(labels[i]); };
-    FloatRow<T> row(x, n, 1.0, scratch);
+    FloatRow<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
     ChargedRow<T, decltype(charge)> charged(row, charge, true, {}, 0.0);
-    if (gradient ? !charged.value_and_gradient(gradient, scale, labels) : !charged.value()) return false;
-    *loss = Format<T>::store(charged.loss);
-    return true;
+    bool done = gradient ? charged.value_and_gradient(static_cast<T*>(gradient), scale, labels) : charged.value();
+    if (done) *static_cast<T*>(loss) = Format<T>::store(charged.loss);
+    return done;
 }
 
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
-        if (probabilities_in_float(static_cast<const T*>(in[0]), static_cast<const T*>(in[1]), n, scratch,
-                                   static_cast<T*>(out[0]), static_cast<T*>(nullptr), 1.0))
-            return;
+        if constexpr (sizeof(T) < 8)
+            if (probabilities_in_float<T>(in, n, scratch, out[0], nullptr, 1.0)) return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         row.sum_others();
         *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
@@ -126,10 +123,8 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename WideRow<T>::N;
-        if (probabilities_in_float(static_cast<const T*>(in[0]), static_cast<const T*>(in[1]), n, scratch,
-                                   static_cast<T*>(out[0]), static_cast<T*>(out[1]),
-                                   *static_cast<const double*>(in[2])))
-            return;
+        if constexpr (sizeof(T) < 8)
+            if (probabilities_in_float<T>(in, n, scratch, out[0], out[1], *static_cast<const double*>(in[2]))) return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
         N scale = *static_cast<const double*>(in[2]);

@@ -37,7 +37,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
 // (n),(n),()->(n): log-probabilities, cotangent, temperature.  (c - e^q sum c) / T over the entries that are not
 // masked; a masked one (q = -inf) depends on nothing and nothing on it.
 struct LogSoftmaxVjp {
-    // Where float32 arithmetic holds e^q with its rounding error, and where e^q does not count.
+    // Between these, float32 arithmetic holds e^q with its rounding error; of a masked entry it is not asked.
     static constexpr float lowest = -87.0f, highest = 20.0f;
     SOFTFLOOR_INLINE static bool is_covered(float q) {
         float there = q == -__builtin_inff() ? 0.0f : q;

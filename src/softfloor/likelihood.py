@@ -162,7 +162,9 @@ class _Problem:
         self.weights = per_class[safe] if per_class.size else np.zeros(labels.shape)
         if kept is not None:
             self.weights = np.where(kept, self.weights, 0.0)
-        self.divisor = (exact_sum(self.weights.ravel()) or 1.0) if reduction == "mean" else 1.0
+        alike = options.weight is None and kept is None
+        total = float(labels.size) if alike else exact_sum(self.weights.ravel())
+        self.divisor = (total or 1.0) if reduction == "mean" else 1.0
 
     def loss(self) -> Any:
         q = self.log_probabilities
