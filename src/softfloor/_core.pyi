@@ -21,8 +21,10 @@ class UfuncCall:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 def make_ufunc(function: str, variant: str, name: str, doc: str, at_defaults: bool = False, /) -> np.ufunc:
-def at_addresses(function: str, variant: str, /) -> Callable[..., None]: ...
     """A new ufunc over a compiled kernel; at_defaults: without operands for the parameters."""
+
+def at_addresses(function: str, variant: str, /) -> Callable[..., None]:
+    """call(dtype, n, address, ...): the kernel, its parameters at their defaults, on contiguous memory of others."""
 
 def kernels() -> list[tuple[str, str]]:
     """Every (function, variant) that is compiled in."""
