@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import subprocess
 import time
 from functools import cache
@@ -35,6 +36,12 @@ _MULTIPLY = re.compile(r"^v(?:fn?m(?:add|sub)\d*|add|sub|mul|div)ps$")
 _FREE = re.compile(r"^v(?:mov|broadcast|pbroadcast)")
 
 
+def _number(match: re.Match[str]) -> str:
+    """A number among template arguments, of which older demanglers give the bits."""
+    (number,) = struct.unpack(">d", bytes.fromhex(match[1]))
+    return str(number)
+
+
 @cache
 def _bodies() -> dict[str, list[list[str]]]:
     command = ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", _core.__file__]
@@ -44,10 +51,11 @@ def _bodies() -> dict[str, list[list[str]]]:
     for line in text.splitlines():
         header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
         if header:
-            match = re.match(r"void softfloor::.*?::run<(.*)>\(void const\* const\*", header[1])
+            match = re.match(r".*?softfloor::.*?::(?:run|compute_covered)<(.*)>\(void const\* const\*", header[1])
             current = [] if match else None
             if match:
                 name = match[1].replace("softfloor::", "").replace("(anonymous namespace)::", "")
+                name = re.sub(r"\(double\)\[(\w{16})\]", _number, name)
                 bodies.setdefault(name, []).append(current)  # type: ignore[arg-type]
         elif current is not None and line.strip():
             current.append(line)
@@ -129,11 +137,11 @@ def measure() -> dict[str, Any]:
         for name, record in catalogue.ACTIVATIONS.items():
             assert isinstance(record, Activation)
             function = sf.get(name)
-            for variant, struct in VARIANTS.items():
+            for variant, kernel in VARIANTS.items():
                 operation = struct_name(name)
                 if record.parameters:
                     operation = f"AtDefault<{operation}, {float(record.parameters[0].default)}>"
-                counts = instructions(f"{struct}<{operation}, 0>, float", register)
+                counts = instructions(f"{kernel}<{operation}, 0>, float", register)
                 method = function if variant == "value" else getattr(function, variant)
                 outputs = [np.empty(8192, np.float32) for _ in range(2 if variant == "value_and_derivative" else 1)]
 
@@ -164,8 +172,9 @@ def markdown(data: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.cycles`. float32 in the first-level cache, one thread: cycles per vector of "
         f"16 (v4) or 8 (v3) elements at {data['clock in GHz']} GHz, the clock that the system names, beside what the "
         "loop's instructions need at least: vector operations over the ports that take them (v4: 2 per cycle; v3: 3, "
-        "of which 2 multiply or add), divisions over the divider (v4: 10 cycles, v3: 5). The check that all of a block "
-        "is within reach of float32 arithmetic is a loop of its own and not in the bound.\n\n"
+        "of which 2 multiply or add), divisions over the divider (v4: 10 cycles, v3: 5). These are figures of Intel's "
+        "cores; on Zen 4 a multiplication of 16 elements occupies the multiplier for a cycle, so that loops of many "
+        "multiplications come to one cycle for each.\n\n"
         "| kernel | v4 operations | divisions | at least | measured | v3 at least | measured |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
     )

@@ -42,11 +42,12 @@ def benchmark(data: dict[str, Any]) -> str:
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory in GB']} GB, "
         f"{machine['system']}, Python {machine['Python']}. {versions}.\n\n"
         "A cell is one function, variant, dtype, shape, output policy and number of threads. All libraries run in one "
-        "process and take turns; the time of each is the median of its turns. Every library is called in its own best "
-        "way: arrays are its own beforehand, outputs are given where it takes them (`out=`, donated buffers, bound "
-        "outputs), torch's slopes come from autograd or its backward kernels, whichever is faster, and "
-        "`torch.compile` and `jax.jit` have compiled before. A library that is over "
-        "3 times slower than the fastest, and slow to run, is measured once or left out at larger sizes.\n\n"
+        "process and take turns; the time of each is the median of its turns. Where several threads run, a turn "
+        "begins when those of the library before have stopped waiting for work, and after 5 ms of the same call. "
+        "Every library is called in its own best way: arrays are its own beforehand, outputs are given where it takes "
+        "them (`out=`, donated buffers, bound outputs), torch's slopes come from autograd or its backward kernels, "
+        "whichever is faster, and `torch.compile` and `jax.jit` have compiled before. A library that is over 3 times "
+        "slower than the fastest, and slow to run, is measured once or left out at larger sizes.\n\n"
     )
     text += "".join(_part(name, facts) for name, facts in parts.items())
     text += "".join(f"- Not measured: {line}.\n" for line in left_out(data))
