@@ -47,6 +47,25 @@ def test_bits_of_the_last_axis(kind, shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("function", [sf.softmax, sf.log_softmax, sf.softmin], ids=lambda function: function.name)
+def test_bits_of_vjps(function, kind, shape, dtype):
+    output = function(np.ascontiguousarray(logits(kind, shape, dtype).T)).T
+    cotangent = np.random.default_rng(6).normal(size=shape).astype(dtype)
+    cotangent[:, -1] = 0
+    one, other = np.ascontiguousarray(output), np.ascontiguousarray(cotangent)
+    for temperature in (1.0, 0.7):
+        expected = function.vjp(output.T, cotangent.T, temperature=temperature)
+        assert_same_bits(function.vjp(one, other, axis=0, temperature=temperature).T, expected)
+    for over in (one.copy(), other.copy()):
+        operands = [over if np.array_equal(over, given, equal_nan=True) else given for given in (one, other)]
+        assert_same_bits(
+            function.vjp(*operands, axis=0, out=over).T, np.ascontiguousarray(function.vjp(output.T, cotangent.T))
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 def test_in_place(dtype):
     x = logits("ordinary", (300, 64), dtype)
     expected = sf.softmax(np.ascontiguousarray(x.T))

@@ -27,7 +27,15 @@ struct SoftminVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         SoftmaxVjp::run<T>(in, out, n, scratch);
         T* result = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) { result[i] = Format<T>::store(-Format<T>::load(result[i])); });
+        for_each(n, [&](size_t i) { result[i] = negated(result[i]); });
+    }
+    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
+        if (!SoftmaxVjp::columns<T>(operands, n, count, scratch)) return false;
+        for (size_t i = 0; i < n; ++i) {
+            T* result = reinterpret_cast<T*>(operands[3].at(0, i));
+            for_each(count, [&](size_t j) { result[j] = negated(result[j]); });
+        }
+        return true;
     }
 };
 
