@@ -37,7 +37,7 @@ def benchmark(data: dict[str, Any]) -> str:
     versions = ", ".join(f"{label} {text}" for label, text in machine["versions"].items())
     text = (
         "\n## Beside what people use today\n\n"
-        "To measure on your machine, in a clone: `pip install '.[bench]' && python -m benchmarks` (about a quarter of "
+        "To measure on your machine, in a clone: `pip install '.[bench]' && python -m benchmarks` (about half "
         "an hour; `--quick` takes two minutes, `--only gelu` measures what has that in its name).\n\n"
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory in GB']} GB, "
         f"{machine['system']}, Python {machine['Python']}. {versions}.\n\n"

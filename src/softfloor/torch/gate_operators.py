@@ -15,7 +15,7 @@ import softfloor
 from .. import formula
 from ..catalogue import ACTIVATIONS, gates
 from .activations import in_working_precision, limit_where_undefined
-from .arrays import array_of, elementwise, tensor_of
+from .arrays import array_of, elementwise, empty_like, tensor_of
 from .operators import Operator
 
 _XP = formula.torch()
@@ -82,7 +82,7 @@ class Vjp(_Known):
 
     def kernel(self, gate: Any, up: Any, cotangent: Any, unit: str, parameters: Any, clamp_after: bool) -> Any:
         function = numpy_unit(unit, clamp_after)
-        results = self.fake(gate, up)
+        results = empty_like(gate), empty_like(up)
         operands = map(array_of, (gate, up, cotangent))
         function.vjp(*operands, out=tuple(map(array_of, results)), **_keywords(function, parameters))
         return results
