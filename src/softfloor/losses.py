@@ -138,9 +138,9 @@ class SoftmaxCrossEntropy(RowFunction):
     rounding. A class of probability 0 costs nothing even at a logit of -inf; a row of -inf alone has loss inf and
     gradient 0 beside its label.
 
-    Without options other than ``ignore_index`` and ``reduction`` calls take faster kernels. The others compute in
-    float64 (float64: in pairs of float64) row by row, whatever the dtype, and widen no array. A class that is charged
-    something, by smoothing too, costs inf at a logit of -inf.
+    No option widens an array. With ``softcap``, and for rows that need it, float16, bfloat16 and float32 are computed
+    in float64, which takes longer; float64 is computed in pairs of float64. A class that is charged something, by
+    smoothing too, costs inf at a logit of -inf.
 
     References
     ----------

@@ -37,7 +37,8 @@ class Softmax(RowToRow):
     Returns
     -------
     p : ndarray
-        Of the shape of z. float16, bfloat16, float32 and float64 keep their dtype. Sums run in float64 at least.
+        Of the shape of z. float16, bfloat16, float32 and float64 keep their dtype. No more
+        than 16 terms are added in float32 before they go to float64.
 
     Raises
     ------
