@@ -15,10 +15,11 @@ from .statement import Statement
 SAMPLE = 200e-6
 #: A contender this many times slower than the fastest, whose samples are long, is measured once and not again.
 FAR, LONG = 3.0, 5e-3
-#: A statement that takes longer than this the first time is not run again to find out how long it takes.
+#: A statement that takes longer than this is not run again to find out how long it takes, nor before each sample. All
+#: others are: a sample is to tell what a loop takes, whose memory and threads are at hand since the call before.
 AGAIN = 0.2
-#: A statement that takes longer than this needs no run to warm up before each sample; and where several threads run,
-#: shorter ones run for this long, as in a loop: their threads have fallen asleep in the rest before.
+#: Where several threads run, the statement runs for this long before each sample: its threads have fallen asleep in the
+#: rest before.
 WARM = 5e-3
 #: The least rest before a sample where several threads run, and the time in which it shows whether threads still wait
 #: for work (processor time is known by ticks of some milliseconds): ONNX Runtime's do so for 40 ms after a call.
@@ -33,7 +34,7 @@ class Effort(NamedTuple):
     most: int
 
 
-FULL = Effort(0.12, 5, 25)
+FULL = Effort(0.12, 7, 25)
 QUICK = Effort(0.1, 5, 15)
 
 
@@ -55,6 +56,12 @@ class _Contender(NamedTuple):
     def sample(self) -> float:
         return self.number * self.seconds
 
+    def warm_up(self, threads: bool) -> int:
+        """The runs before each sample."""
+        if self.seconds > AGAIN:
+            return 0
+        return math.ceil(WARM / self.seconds) if threads else 1
+
 
 def measure(
     contenders: Mapping[str, Sequence[Statement]], effort: Effort, threads: bool = False
@@ -71,7 +78,7 @@ def measure(
         running = {label: contender._replace(rest=_rest_after(contender)) for label, contender in running.items()}
     fastest = min(contender.seconds for contender in running.values())
     near = {k: c for k, c in running.items() if c.sample <= LONG or c.seconds <= FAR * fastest}
-    turn = sum(c.sample + (c.seconds if c.seconds < WARM else 0.0) for c in near.values())
+    turn = sum(c.sample + c.warm_up(threads) * c.seconds + c.rest for c in near.values())
     rounds = max(effort.least, min(effort.most, int(effort.budget / turn)))
     samples: dict[str, list[float]] = {label: [] for label in near}
     order = list(near)
@@ -100,8 +107,8 @@ def _calibrated(statement: Statement) -> _Contender:
 
 
 def _sample(contender: _Contender, threads: bool) -> float:
-    if contender.seconds < WARM:
-        contender.statement.seconds(math.ceil(WARM / contender.seconds) if threads else 1)
+    if runs := contender.warm_up(threads):
+        contender.statement.seconds(runs)
     return contender.statement.seconds(contender.number) / contender.number
 
 

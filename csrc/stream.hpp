@@ -54,22 +54,35 @@ inline bool can_stream(const Operands& all, size_t n) {
     return true;
 }
 
-// Whether it pays: a function that calculates for longer than memory takes hides the loads of those lines, and
-// streaming costs a copy. An ordinary pass beyond the caches took 0.07 ns per byte of the operands, a streaming one
-// 0.04.
-inline bool streaming_pays(const ElementCost& cost, const Operands& all) {
-    constexpr double nanoseconds_per_byte = 0.0625;
-    size_t bytes = 0;
-    for (int k = 0; k < all.inputs + all.outputs; ++k) bytes += all.sizes[k];
-    return cost.nanoseconds() < nanoseconds_per_byte * double(bytes) ||
-           streaming_bytes.load(std::memory_order_relaxed) == 0;
-}
+// Whether streaming is faster depends on the machine, the function and the number of threads: it saves the loads of the
+// results' lines, and costs a copy. Both ways are tried, and the faster one is taken; now and then the other is tried
+// again. Only speed depends on it, never a result.
+class StoreChoice {
+    std::atomic<double> plain{0.0}, streamed{0.0};  // nanoseconds per element, averaged over the latest calls
+    std::atomic<unsigned> calls{0};
 
-// Results go through a buffer in the first-level cache. Four pages are walked side by side: four streams keep more of
-// the memory busy than one. Outputs have one size.
+  public:
+    StoreChoice() = default;
+    StoreChoice(const StoreChoice&) {}  // a copy is for another loop, which starts anew
+    bool streams() {
+        if (streaming_bytes.load(std::memory_order_relaxed) == 0) return true;
+        unsigned call = calls.fetch_add(1, std::memory_order_relaxed);
+        bool faster = streamed.load(std::memory_order_relaxed) < plain.load(std::memory_order_relaxed);
+        return call < 4 ? call % 2 == 0 : faster != (call % 32 == 31);
+    }
+    void add(bool stream, double nanoseconds) {
+        std::atomic<double>& average = stream ? streamed : plain;
+        double before = average.load(std::memory_order_relaxed);
+        average.store(before == 0.0 ? nanoseconds : before + (nanoseconds - before) / 4, std::memory_order_relaxed);
+    }
+};
+
+// Results go through a buffer in the first-level cache, a kilobyte at a time: writing more at once holds up the loads.
+// Those are asked for a page ahead, because processors themselves ask for nothing beyond the page that is being read.
+// Outputs have one size.
 inline void streamed_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
     const size_t size = all.sizes[all.inputs];
-    constexpr size_t page = 4096, part = 1024, pages = 4;
+    constexpr size_t part = 1024, ahead = 4096;
     constexpr int maximum_outputs = 2;
     alignas(line) char results[maximum_outputs][part];
     BlockedOperand operands[maximum_operands];
@@ -98,9 +111,13 @@ inline void streamed_range(Kernel kernel, const Operands& all, size_t begin, siz
     size_t offset = reinterpret_cast<uintptr_t>(all.memory[all.inputs] + begin * size) % line;
     size_t i = std::min(end, begin + (offset ? (line - offset) / size : 0));
     plainly(begin, i);
-    for (size_t group = pages * page / size; end - i >= group; i += group)
-        for (size_t at = 0; at < page / size; at += part / size)
-            for (size_t p = 0; p < pages; ++p) compute(i + p * (page / size) + at, part / size, true);
+    for (; end - i >= part / size; i += part / size) {
+        for (int k = 0; k < all.inputs; ++k)
+            if (all.contiguous(k))
+                for (size_t at = 0; at < part; at += line)
+                    __builtin_prefetch(all.memory[k] + i * all.sizes[k] + ahead + at);
+        compute(i, part / size, true);
+    }
     plainly(i, end);
 #if defined(__SSE2__)
     _mm_sfence();  // streaming stores keep no order; whoever is told that this part is done must see it

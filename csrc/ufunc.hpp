@@ -15,6 +15,7 @@ struct ElementwiseLoop {
     int inputs, outputs;
     bool at_defaults;
     mutable ElementCost cost{};
+    mutable StoreChoice choices[2];  // for one thread, and for several
 };
 
 // True unless the two walk over exactly the same elements or over none in common: then an earlier result may be a later
@@ -100,20 +101,20 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     bool contiguous = block_size == block, stream = contiguous && can_stream(operands, n);
     for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.contiguous(k);
     size_t page = 4096 / size;  // threads share no page, so each first touches its own
-    if (stream) {
-        // From memory every function looks slow: what it costs shows in the cache, where a page is computed once more.
-        FloatingPointEnvironment environment;
-        if (contiguous && n >= page && loop.cost.is_young()) {
-            contiguous_range(kernel, operands, 0, page);
-            loop.cost.measure(page, [&] { contiguous_range(kernel, operands, 0, page); });
-        }
-        stream = streaming_pays(loop.cost, operands);
-    }
-    parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
-        if (stream) streamed_range(kernel, operands, begin, end);
-        else if (contiguous) contiguous_range(kernel, operands, begin, end);
-        else blocked_range(kernel, operands, begin, end, block_size);
-    });
+    StoreChoice& choice = loop.choices[thread_count() > 1];
+    bool choose = stream;
+    if (choose) stream = choice.streams();
+    auto run = [&] {
+        parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
+            if (stream) streamed_range(kernel, operands, begin, end);
+            else if (contiguous) contiguous_range(kernel, operands, begin, end);
+            else blocked_range(kernel, operands, begin, end, block_size);
+        });
+    };
+    if (!choose) return run();
+    Clock::time_point start = Clock::now();
+    run();
+    choice.add(stream, std::chrono::duration<double, std::nano>(Clock::now() - start).count() / double(n));
 }
 
 }  // namespace softfloor

@@ -135,13 +135,15 @@ def test_medians_of_interleaved_samples():
     slow, fast, other, far = (
         Clockwork(name, each, log) for name, each in (("slow", 2e-2), ("fast", 1e-2), ("other", 1.5e-2), ("far", 1.0))
     )
-    measured = timing.measure({"a": [slow, fast], "b": [other], "c": [far]}, timing.Effort(0.25, 3, 9))
-    # 0.25 s pay for ten rounds of 25 ms, of which nine are allowed; what is far behind keeps its first sample.
+    measured = timing.measure({"a": [slow, fast], "b": [other], "c": [far]}, timing.Effort(0.5, 3, 9))
+    # 0.5 s pay for ten rounds of twice 25 ms, of which nine are allowed; what is far behind keeps its first sample.
     assert measured == {"a": (1e-2, 9), "b": (1.5e-2, 9), "c": (1.0, 1)}
     # All but the slowest run twice before, so that the first run may pay for memory.
     assert log[:7] == ["slow", "slow", "fast", "fast", "other", "other", "far"]
     rounds = log[7:]
-    assert all(set(rounds[i : i + 2]) == {"fast", "other"} for i in range(0, len(rounds), 2))
+    # Each sample follows a run to warm up.
+    assert rounds[::2] == rounds[1::2]
+    assert all(set(rounds[i : i + 4]) == {"fast", "other"} for i in range(0, len(rounds), 4))
 
 
 @pytest.fixture(scope="module")
