@@ -7,8 +7,10 @@ relative error stands in the comment above each array. ``--check`` compares with
 """
 
 import argparse
+import dataclasses
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mpmath
@@ -211,6 +213,15 @@ def normal_tail():
     return lines
 
 
+def slopes_with_a_zero():
+    """Name, zero x0, and the slope at x0 + h divided by h."""
+    for record in catalogue.ACTIVATIONS.values():
+        for zero in record.facts.derivative.zeros:
+            slope = functools.partial(slope_at_defaults, record)
+            x0 = mpmath.findroot(slope, (mpf(zero), mpf(zero) + mpf("1e-20")))
+            yield record.name, x0, lambda h, x0=x0, slope=slope: slope(x0 + h) / h
+
+
 def zeros_of_slopes():
     radius = mpf(1) / 8
     short_degree, long_degree = 5, 11  # odd: no interpolation node at the zero itself
@@ -227,27 +238,8 @@ def zeros_of_slopes():
         "    Pair constant_term;          // for float64: constant_term + h long_polynomial(h)",
         f"    double long_polynomial[{long_degree}];",
         "};",
-        "// For float32 arithmetic, on |x - x0| < radius: the position in three parts, constant_term +",
-        "// h (linear_term + h polynomial(h)).",
-        "template <int count> struct SingleZero {",
-        "    float radius;",
-        "    float position[3];",
-        "    FloatPair constant_term;",
-        "    float linear_term;",
-        "    float polynomial[count];",
-        "};",
     ]
-    for record in catalogue.ACTIVATIONS.values():
-        zeros = record.facts.derivative.zeros
-        if not zeros:
-            continue
-        (zero,) = zeros
-        slope = functools.partial(slope_at_defaults, record)
-        x0 = mpmath.findroot(slope, (mpf(zero), mpf(zero) + mpf("1e-20")))
-
-        def quotient(h, x0=x0, slope=slope):
-            return slope(x0 + h) / h
-
+    for name, x0, quotient in slopes_with_a_zero():
         short = interpolate(quotient, -radius, radius, short_degree)
         long = interpolate(quotient, -radius, radius, long_degree)
         errors = [
@@ -255,41 +247,104 @@ def zeros_of_slopes():
             for c in (short, long)
         ]
         lines += [
-            f"// {record.name}': relative errors {errors[0]} and {errors[1]}",
-            f"constexpr Zero {record.name}_zero = {{",
+            f"// {name}': relative errors {errors[0]} and {errors[1]}",
+            f"constexpr Zero {name}_zero = {{",
             f"    {pair(x0)},",
             "    {" + ", ".join(hexadecimal(c) for c in short) + "},",
             f"    {pair(long[0])},",
             "    {" + ", ".join(hexadecimal(c) for c in long[1:]) + "}};",
-            *single_zero(record.name, x0, quotient),
         ]
     return lines
 
 
-def float_pair(name, x):
-    high = float32(x)
-    return f"constexpr FloatPair {name} = {{{hexadecimal(high)}f, {hexadecimal(float32(x - high))}f}};"
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format in which math/compensated.hpp computes, and how long its polynomials are."""
+
+    name: str
+    round: Callable[[mpf], float]
+    suffix: str
+    exponential: int  # degree
+    tail_end: mpf  # of the rational for gelu's tail
+    tail: tuple[int, int]  # its degrees
+    #: Radius and degree around the zero of a slope. Outside, the slope has to keep its digits though it cancels: those
+    #: of silu and gelu_tanh do, because their exponentials are most exact near there (with 1/32, silu' came to 1.01 ulp
+    #: at the rim in float32). A function that nobody has looked at gets the widest.
+    zeros: dict[str, tuple[mpf, int]]
+    any_zero: tuple[mpf, int]
+
+    def number(self, x):
+        return hexadecimal(self.round(x)) + self.suffix
+
+    def parts(self, x, count):
+        for _ in range(count):
+            part = self.round(x)
+            yield part
+            x -= part
+
+    def sum(self, x):
+        return "{" + ", ".join(self.number(part) for part in self.parts(x, 2)) + "}"
+
+    def member(self, name, coefficients):
+        body = ",\n        ".join(map(self.number, coefficients))
+        return f"    static constexpr {self.name} {name}[] = {{\n        {body}}};"
 
 
-def single():
-    """What math/single.hpp and the float32 texts of ops/ use."""
-    half, end = mpmath.log(2) / 2 * mpf("1.001"), mpf("13.2")
+FLOAT = Format(
+    "float", float32, "f", 5, mpf("13.2"), (4, 5),
+    {"silu": (mpf(1) / 16, 4), "gelu_tanh": (mpf(1) / 16, 4), "gelu": (mpf(1) / 4, 6)}, (mpf(1) / 2, 9),
+)  # fmt: skip
+DOUBLE = Format(
+    "double", float, "", 10, mpf("11.2"), (10, 11),
+    {"silu": (mpf(1) / 16, 9), "gelu_tanh": (mpf(1) / 16, 9), "gelu": (mpf(1) / 4, 13)}, (mpf(1) / 2, 19),
+)  # fmt: skip
+
+
+def compensated():
+    """What math/compensated.hpp and the compensated texts of ops/ use."""
+    lines = [
+        f"constexpr float tail_slope = {hexadecimal(TAIL_SLOPE)}f;",
+        "// A slope on |x - x0| < radius, divided by x - x0: the position x0 in three parts, constant_term +",
+        "// h (linear_term + h polynomial(h)).",
+        "template <class Real, int count> struct CompensatedZero {",
+        "    Real radius;",
+        "    Real position[3];",
+        "    Sum<Real> constant_term;",
+        "    Real linear_term;",
+        "    Real polynomial[count];",
+        "};",
+        "template <class Real> struct Compensated;",
+    ]
+    for form in (FLOAT, DOUBLE):
+        lines += [f"template <> struct Compensated<{form.name}> {{", *compensated_exponential(form)]
+        lines += [*compensated_tail(form), *compensated_zeros(form), "};"]
+    return lines
+
+
+def compensated_exponential(form):
+    half = mpmath.log(2) / 2 * mpf("1.001")
 
     def quotient(r):
         return sum(r ** (j - 2) / mpmath.factorial(j) for j in range(2, 60))
 
-    q = [float32(c) for c in interpolate(quotient, -half, half, 5)]
+    q = [form.round(c) for c in interpolate(quotient, -half, half, form.exponential)]
     error = error_in_bits(lambda r: (evaluate(q, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
-    lines = [
-        f"// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients in float32: error of e^r {error}",
-        float_array("exp_single", q),
-        float_pair("ln2_single", mpmath.log(2)),
+    return [
+        f"    static constexpr {form.name} log2_e = {form.number(1 / mpmath.log(2))};",
+        f"    static constexpr Sum<{form.name}> ln2 = {form.sum(mpmath.log(2))};",
+        f"    // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r {error}",
+        form.member("exponential", q),
     ]
 
-    # 1/R(t) = 1 + alpha t - t k(t) with alpha its slope at infinity: k is positive and falls like 1/t, so that it has a
-    # rational of positive coefficients N/M. With a instead of alpha, 1/R = 1 + a t + t ((alpha - a) M - N)/M. The last
-    # term is smallest beside the whole for a near 17/16.
-    alpha, a = mpmath.sqrt(mpmath.pi / 2), mpf(17) / 16
+
+# 1/R(t) = 1 + alpha t - t k(t) with alpha its slope at infinity: k is positive and falls like 1/t, so that it has a
+# rational of positive coefficients N/M. With a instead of alpha, 1/R = 1 + a t + t ((alpha - a) M - N)/M. The last
+# term is smallest beside the whole for a near 17/16.
+TAIL_SLOPE = mpf(17) / 16
+
+
+def compensated_tail(form):
+    alpha, a, end = mpmath.sqrt(mpmath.pi / 2), TAIL_SLOPE, form.tail_end
 
     def inverse_ratio(t):
         return mpmath.exp(-t * t / 2) / mpmath.erfc(t / mpmath.sqrt(2))
@@ -299,38 +354,30 @@ def single():
 
     count = 70
     nodes = [end * ((1 - mpmath.cos(mpmath.pi * (i + mpf(1) / 2) / count)) / 2) ** mpf("1.6") for i in range(count)]
-    top, bottom = rational(lambda t: k(t) / k(mpf(0)), (4, 5), nodes)
+    top, bottom = rational(lambda t: k(t) / k(mpf(0)), form.tail, nodes)
     top = [c * k(mpf(0)) for c in top] + [mpf(0)]
-    top = [float32((alpha - a) * m - n) for n, m in zip(top, bottom, strict=True)]
-    bottom = [float32(m) for m in bottom]
+    top = [form.round((alpha - a) * m - n) for n, m in zip(top, bottom, strict=True)]
+    bottom = [form.round(m) for m in bottom]
 
     def approximation(t):
         return 1 + a * t + t * evaluate(top, t) / evaluate(bottom, t)
 
     error = error_in_bits(lambda t: approximation(t) / inverse_ratio(t) - 1, mpf(0), end, 801)
     c1 = mpmath.sqrt(8 / mpmath.pi)
+    of = f"    static constexpr Sum<{form.name}>"
     return [
-        *lines,
-        f"// e^(-t^2/2) / erfc(t/sqrt 2) = 1 + slope t + t numerator/denominator on [0, {end}],",
-        f"// coefficients in float32: relative error {error}",
-        f"constexpr float tail_single_slope = {hexadecimal(a)}f;",
-        float_array("tail_single_numerator", top),
-        float_array("tail_single_denominator", bottom),
-        float_pair("inverse_sqrt_two_pi_single", 1 / mpmath.sqrt(2 * mpmath.pi)),
-        float_pair("gelu_tanh_single_linear", c1),
-        float_pair("gelu_tanh_single_cubic", c1 * mpf("0.044715")),
+        f"    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, {end}],",
+        f"    // coefficients rounded: relative error {error}",
+        form.member("tail_numerator", top),
+        form.member("tail_denominator", bottom),
+        f"{of} inverse_sqrt_two_pi = {form.sum(1 / mpmath.sqrt(2 * mpmath.pi))};",
+        f"{of} gelu_tanh_linear = {form.sum(c1)};",
+        f"{of} gelu_tanh_cubic = {form.sum(c1 * mpf('0.044715'))};",
     ]
 
 
-#: Radius and degree around the zero of a slope. Outside, the slope has to keep its digits though it cancels: those of
-#: silu and gelu_tanh do, because their exponentials are most exact near there (with 1/32, silu' came to 1.01 ulp at the
-#: rim). A function that nobody has looked at gets the widest.
-SINGLE_ZEROS = {"silu": (mpf(1) / 16, 4), "gelu_tanh": (mpf(1) / 16, 4), "gelu": (mpf(1) / 4, 6)}
-ANY_SINGLE_ZERO = mpf(1) / 2, 9
-
-
-def rounded_one_by_one(function, low, high, degree):
-    """Coefficients in float32 of c1 h + ... + c_degree h^degree by least squares.
+def rounded_one_by_one(form, function, low, high, degree):
+    """Rounded coefficients of c1 h + ... + c_degree h^degree by least squares.
 
     Those not yet rounded are fitted again after each rounding, so that they take up its error.
     """
@@ -339,29 +386,32 @@ def rounded_one_by_one(function, low, high, degree):
     while len(rounded) < degree:
         first = len(rounded) + 1
         matrix = mp.matrix([[h**j for j in range(first, degree + 1)] for h in nodes])
-        rounded.append(float32(mpmath.qr_solve(matrix, mp.matrix(rest))[0][0]))
+        rounded.append(form.round(mpmath.qr_solve(matrix, mp.matrix(rest))[0][0]))
         rest = [r - rounded[-1] * h**first for r, h in zip(rest, nodes, strict=True)]
     return rounded
 
 
-def single_zero(name, x0, quotient):
-    first = float32(x0)
-    second = float32(x0 - first)
-    parts = (first, second, float32(x0 - first - second))
-    radius, degree = SINGLE_ZEROS.get(name, ANY_SINGLE_ZERO)
-    constant_term = interpolate(quotient, -radius, radius, degree | 1)[0]  # odd: no node at the zero itself
-    constant = float32(constant_term)
-    low = float32(constant_term - constant)
-    rest = rounded_one_by_one(lambda h: quotient(h) - constant - low, -radius, radius, degree)
-    error = error_in_bits(lambda h: (constant + low + h * evaluate(rest, h)) / quotient(h) - 1, -radius, radius, 200)
+def compensated_zeros(form):
+    lines = []
+    for name, x0, quotient in slopes_with_a_zero():
+        radius, degree = form.zeros.get(name, form.any_zero)
+        lines += compensated_zero(form, name, x0, quotient, radius, degree)
+    return lines
+
+
+def compensated_zero(form, name, x0, quotient, radius, degree):
+    exact = interpolate(quotient, -radius, radius, degree | 1)[0]  # odd: no node at the zero itself
+    constant = sum(form.parts(exact, 2), mpf(0))
+    rest = rounded_one_by_one(form, lambda h: quotient(h) - constant, -radius, radius, degree)
+    error = error_in_bits(lambda h: (constant + h * evaluate(rest, h)) / quotient(h) - 1, -radius, radius, 200)
     return [
-        f"// relative error {error}",
-        f"constexpr SingleZero<{degree - 1}> {name}_zero_single = {{",
-        f"    {hexadecimal(radius)}f,",
-        "    {" + ", ".join(f"{hexadecimal(p)}f" for p in parts) + "},",
-        f"    {{{hexadecimal(constant)}f, {hexadecimal(low)}f}},",
-        f"    {hexadecimal(rest[0])}f,",
-        "    {" + ", ".join(f"{hexadecimal(c)}f" for c in rest[1:]) + "}};",
+        f"    // {name}': relative error {error}",
+        f"    static constexpr CompensatedZero<{form.name}, {degree - 1}> {name}_zero = {{",
+        f"        {form.number(radius)},",
+        "        {" + ", ".join(map(form.number, form.parts(x0, 3))) + "},",
+        f"        {form.sum(exact)},",
+        f"        {form.number(rest[0])},",
+        "        {" + ", ".join(map(form.number, rest[1:])) + "}};",
     ]
 
 
@@ -383,7 +433,7 @@ class MpmathNamespace:
 
 
 def header():
-    sections = exponential(), exponential_of_rows(), normal_tail(), zeros_of_slopes(), single()
+    sections = exponential(), exponential_of_rows(), normal_tail(), zeros_of_slopes(), compensated()
     body = "\n\n".join("\n".join(section) for section in sections)
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
 // clang-format off

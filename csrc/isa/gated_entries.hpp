@@ -28,46 +28,56 @@ template <class Op> struct DirectVariant<Op, 2> {
     using Type = GatedVjp<Op, 0>;
 };
 
-// Without limit and offset float32 has its own arithmetic where the activation has. Entries of which all parameters
-// have their defaults take it beside others, too, so that the bits of a result depend on its own operands alone.
+// Without limit and offset float32 and float64 compute in their own format where the activation does. Entries of which
+// all parameters have their defaults do so beside others, too, so that the bits of a result depend on its own operands
+// alone.
 template <class Op, int parameters, double default_parameter, int outputs> struct PlainGated {
     using Fixed = typename FixedParameter<Op, parameters, default_parameter>::Type;
-    template <class T> static constexpr bool is_direct = __is_same(T, float) && (is_exact<Op> || HasSingle<Fixed>);
+    template <class T>
+    static constexpr bool is_compensated = (__is_same(T, float) || __is_same(T, double)) && HasCompensated<Fixed>;
+    template <class T> static constexpr bool is_direct = is_compensated<T> || (__is_same(T, float) && is_exact<Op>);
 
     template <class T, bool after>
     static void composed(const void* const* in, bool at_defaults, void* const* out, size_t n) {
         constexpr ClampedUnit unit = {default_parameter, parameters, after};
         clamped_unit<T, outputs>(unit, jets_of<Op, NumberOf<T>, parameters, outputs == 2>, in, at_defaults, out, n);
     }
+    template <class T> static void composed_plain(const void* const* in, void* const* out, size_t n) {
+        composed<T, false>(in, true, out, n);
+    }
     template <class T> static void run_plain(const void* const* in, void* const* out, size_t n) {
-        if constexpr (is_direct<T>) run<typename DirectVariant<Fixed, outputs>::Type, T>(in, out, n);
-        else composed<T, false>(in, true, out, n);
+        using Variant = typename DirectVariant<Fixed, outputs>::Type;
+        if constexpr (is_compensated<T>) run_compensated<Variant, T>(composed_plain<T>, in, out, n);
+        else if constexpr (is_direct<T>) run_wide<Variant, T>(in, out, n);
+        else composed_plain<T>(in, out, n);
     }
 };
 
-// Operands of a unit in float32: gate, up, perhaps the cotangent, then parameters.
-struct FloatUnit {
+// Operands of a unit: gate, up, perhaps the cotangent, then parameters.
+template <class Real> struct DirectUnit {
     Kernel composed, plain;
     int operands, parameters, outputs;
-    float defaults[3];
+    Real defaults[3];
 };
-[[gnu::noinline]] void run_beside_plain(const FloatUnit& unit, const void* const* in, void* const* out, size_t n) {
+template <class Real>
+[[gnu::noinline]] void run_beside_plain(const DirectUnit<Real>& unit, const void* const* in, void* const* out,
+                                        size_t n) {
     constexpr size_t block = 512;
     constexpr int most_inputs = 6, most_outputs = 2;
     for (size_t begin = 0; begin < n; begin += block) {
         size_t count = n - begin < block ? n - begin : block, plain_count = 0;
         const void* here[most_inputs];
         void *to[most_outputs], *aside[most_outputs];
-        for (int k = 0; k < unit.operands + unit.parameters; ++k) here[k] = static_cast<const float*>(in[k]) + begin;
-        uint32_t is_plain[block];
+        for (int k = 0; k < unit.operands + unit.parameters; ++k) here[k] = static_cast<const Real*>(in[k]) + begin;
+        Count<Real> is_plain[block];
         for (size_t i = 0; i < count; ++i) is_plain[i] = 1;
         for (int k = 0; k < unit.parameters; ++k)
             for (size_t i = 0; i < count; ++i)
-                is_plain[i] &= static_cast<const float*>(here[unit.operands + k])[i] == unit.defaults[k];
+                is_plain[i] &= static_cast<const Real*>(here[unit.operands + k])[i] == unit.defaults[k];
         for (size_t i = 0; i < count; ++i) plain_count += is_plain[i];
-        float plain[most_outputs][block];
+        Real plain[most_outputs][block];
         for (int k = 0; k < unit.outputs; ++k) {
-            to[k] = static_cast<float*>(out[k]) + begin;
+            to[k] = static_cast<Real*>(out[k]) + begin;
             aside[k] = plain_count == count ? to[k] : plain[k];
         }
         if (plain_count) unit.plain(here, aside, count);
@@ -75,7 +85,7 @@ struct FloatUnit {
         unit.composed(here, to, count);
         for (int k = 0; plain_count && k < unit.outputs; ++k)
             for (size_t i = 0; i < count; ++i)
-                if (is_plain[i]) static_cast<float*>(to[k])[i] = plain[k][i];
+                if (is_plain[i]) static_cast<Real*>(to[k])[i] = plain[k][i];
     }
 }
 
@@ -88,9 +98,9 @@ template <class Op, int parameters, double default_parameter, int results, bool 
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n) {
         if constexpr (Plain::template is_direct<T>) {
-            FloatUnit unit = {composed<T>, Plain::template run_plain<T>, operands, parameters + 2, outputs, {}};
-            if (parameters) unit.defaults[0] = float(default_parameter);
-            unit.defaults[parameters] = __builtin_inff();
+            DirectUnit<T> unit = {composed<T>, Plain::template run_plain<T>, operands, parameters + 2, outputs, {}};
+            if (parameters) unit.defaults[0] = T(default_parameter);
+            unit.defaults[parameters] = T(infinity);
             run_beside_plain(unit, in, out, n);
         } else composed<T>(in, out, n);
     }

@@ -1,6 +1,6 @@
 // What kernels compute from the operands at one index, and the loops around it.
 #pragma once
-#include "../math/single.hpp"
+#include "../math/compensated.hpp"
 #include "gated.hpp"
 
 namespace softfloor {
@@ -26,23 +26,34 @@ template <class Op, class T> SOFTFLOOR_INLINE auto factor(T x) {
 SOFTFLOOR_INLINE Scaled<double> operator*(Scaled<double> a, double b) { return {a.mantissa * b, a.power}; }
 SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) { return {product(a.mantissa, b), a.power}; }
 
-// ---------------------------------------------- float32 arithmetic, where Op offers it (math/single.hpp)
+// ---------------------------------------------- arithmetic in the format itself, where Op offers it
+// (math/compensated.hpp)
 template <class Op>
-concept HasSingle = requires { Op::single_limit; };
+concept HasCompensated = requires { Op::template compensated_limit<float>; };
 
-template <class Op> SOFTFLOOR_INLINE bool single_covers(float x) { return __builtin_fabsf(x) <= Op::single_limit; }
+template <class Op, class Real> SOFTFLOOR_INLINE bool limit_covers(Real x) {
+    return absolute(x) <= Op::template compensated_limit<Real>;
+}
 // Both conditions as one comparison: the vectoriser does not take them apart.
-template <class Op> SOFTFLOOR_INLINE bool single_covers(float x, float parameter) {
-    return __builtin_fabsf(parameter == float(Op::single_parameter) ? x : __builtin_inff()) <= Op::single_limit;
+template <class Op, class Real> SOFTFLOOR_INLINE bool limit_covers(Real x, Real parameter) {
+    return limit_covers<Op>(parameter == Real(Op::compensated_parameter) ? x : Real(infinity));
 }
 
-// The other factor of a product leaves room for the error terms; NaN and inf do not.
-SOFTFLOOR_INLINE bool factor_is_moderate(float factor) { return __builtin_fabsf(factor) <= 0x1p100f; }
-
+// Powers of two between which the other factors of a product leave room for its error terms.
+template <class Real> struct Room;
+template <> struct Room<float> {
+    static constexpr float smallest = 0x1p-90f, largest_of_two = 0x1p60f, largest = 0x1p100f;
+};
+template <> struct Room<double> {
+    static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
+};
+template <class Real> SOFTFLOOR_INLINE bool factor_is_moderate(Real factor) {
+    return absolute(factor) <= Room<Real>::largest;  // NaN and inf are not
+}
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
-SOFTFLOOR_INLINE bool factor_is_not_tiny(float factor) {
-    float size = __builtin_fabsf(factor);
-    return (size == 0 ? 1.0f : size) >= 0x1p-90f;
+template <class Real> SOFTFLOOR_INLINE bool factor_is_not_tiny(Real factor) {
+    Real size = absolute(factor);
+    return (size == 0 ? Real(1) : size) >= Room<Real>::smallest;
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index
@@ -53,53 +64,53 @@ template <class T> struct Outputs {
 template <class Op, int parameters> struct Value {
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
-    static constexpr bool has_single = HasSingle<Op>;
+    static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).value), {}};
     }
-    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
-        return {rounded<T>(Op::single(x).value), {}};
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
+    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
+        return {rounded<T>(Op::compensated(x).value), {}};
     }
 };
 template <class Op, int parameters> struct Derivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
-    static constexpr bool has_single = HasSingle<Op>;
+    static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).slope), {}};
     }
-    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
-        return {rounded<T>(Op::single(x).slope), {}};
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
+    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
+        return {rounded<T>(Op::compensated(x).slope), {}};
     }
 };
 template <class Op, int parameters> struct ValueAndDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 2;
     static constexpr bool has_parameters = parameters > 0;
-    static constexpr bool has_single = HasSingle<Op>;
+    static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         auto jet = evaluate<Op>(x, p...);
         return {rounded<T>(jet.value), rounded<T>(jet.slope)};
     }
-    SOFTFLOOR_INLINE static bool covers(float x, auto... p) { return single_covers<Op>(x, p...); }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, auto...) {
-        auto jet = Op::single(x);
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
+    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
+        auto jet = Op::compensated(x);
         return {rounded<T>(jet.value), rounded<T>(jet.slope)};
     }
 };
 template <class Op, int parameters> struct Vjp {
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
-    static constexpr bool has_single = HasSingle<Op>;
+    static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, T cotangent, auto... p) {
         return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
     }
-    SOFTFLOOR_INLINE static bool covers(float x, float cotangent, auto... p) {
-        return single_covers<Op>(factor_is_moderate(cotangent) ? x : __builtin_inff(), p...);
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, Real cotangent, auto... p) {
+        return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
     }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float x, float cotangent, auto...) {
-        return {rounded_product<T>(Op::single(x).slope, cotangent), {}};
+    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, Real cotangent, auto...) {
+        return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
     }
 };
 template <class Op, int parameters> struct ParameterDerivative {
@@ -115,14 +126,14 @@ template <class Op, int parameters> struct Gated {
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, auto... p) {
         return {rounded<T>(evaluate<Op>(gate, p...).value * factor<Op>(up)), {}};
     }
-    static constexpr bool has_single = HasSingle<Op>;
-    SOFTFLOOR_INLINE static bool covers(float gate, float up, auto... p) {
+    static constexpr bool has_compensated = HasCompensated<Op>;
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real gate, Real up, auto... p) {
         // The low part of a tiny value is lost, which an up beyond 1 would show.
-        float largest_up = factor_is_not_tiny(gate) ? 0x1p100f : 1.0f;
-        return single_covers<Op>(__builtin_fabsf(up) <= largest_up ? gate : __builtin_inff(), p...);
+        Real largest_up = factor_is_not_tiny(gate) ? Room<Real>::largest : Real(1);
+        return limit_covers<Op>(absolute(up) <= largest_up ? gate : Real(infinity), p...);
     }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, auto...) {
-        return {rounded_product<T>(as_pair(Op::single(gate).value), up), {}};
+    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real gate, Real up, auto...) {
+        return {rounded_product<T>(as_pair(Op::compensated(gate).value), up), {}};
     }
 };
 template <class Op, int parameters> struct GatedVjp {
@@ -133,16 +144,17 @@ template <class Op, int parameters> struct GatedVjp {
         auto c = factor<Op>(cotangent);
         return {rounded<T>(jet.slope * (factor<Op>(up) * c)), rounded<T>(jet.value * c)};
     }
-    static constexpr bool has_single = HasSingle<Op>;
-    SOFTFLOOR_INLINE static bool covers(float gate, float up, float cotangent, auto... p) {
-        float size = __builtin_fabsf(up), other_size = __builtin_fabsf(cotangent);
-        float largest_factor = factor_is_not_tiny(gate) ? 0x1p60f : 1.0f;
+    static constexpr bool has_compensated = HasCompensated<Op>;
+    template <class Real> SOFTFLOOR_INLINE static bool covers(Real gate, Real up, Real cotangent, auto... p) {
+        Real size = absolute(up), other_size = absolute(cotangent);
+        Real largest_factor = factor_is_not_tiny(gate) ? Room<Real>::largest_of_two : Real(1);
         bool moderate = (size > other_size ? size : other_size) <= largest_factor;
-        float unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : __builtin_inff();
-        return single_covers<Op>(moderate ? unless_product_is_tiny : __builtin_inff(), p...);
+        Real unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : Real(infinity);
+        return limit_covers<Op>(moderate ? unless_product_is_tiny : Real(infinity), p...);
     }
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at_covered(float gate, float up, float cotangent, auto...) {
-        auto jet = Op::single(gate);
+    template <class T, class Real>
+    SOFTFLOOR_INLINE static Outputs<T> at_covered(Real gate, Real up, Real cotangent, auto...) {
+        auto jet = Op::compensated(gate);
         return {rounded_product<T>(times(jet.slope, up), cotangent), rounded_product<T>(as_pair(jet.value), cotangent)};
     }
 };
@@ -177,19 +189,28 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
     });
 }
 
-constexpr size_t single_block = 512;
+constexpr size_t compensated_block = 512;
 constexpr int maximum_inputs = 4;
 
 template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
     // bfloat16 reaches down as far as float32 does: what decides how a tiny number is rounded would be lost there.
     if constexpr (__is_same(T, Bfloat16))
-        return Variant::covers(factor_is_not_tiny(widen(x)) ? widen(x) : __builtin_inff(), widen(others)...);
+        return Variant::covers(factor_is_not_tiny(widen(x)) ? widen(x) : float(infinity), widen(others)...);
     else return Variant::covers(widen(x), widen(others)...);
 }
 
+// As wide as the elements, for the vectoriser.
+template <class T> struct CountOf {
+    using Type = uint32_t;
+};
+template <> struct CountOf<double> {
+    using Type = uint64_t;
+};
+template <class T> using Count = typename CountOf<T>::Type;
+
 template <class Variant, class T>
 [[gnu::noinline]] size_t count_covered(const void* const* in, size_t begin, size_t end) {
-    uint32_t covered = 0;
+    Count<T> covered = 0;
     each_input<Variant, T>(in, begin, end, [&](size_t, auto... v) __attribute__((always_inline)) {
         covered += is_covered<Variant>(v...);
     });
@@ -197,7 +218,7 @@ template <class Variant, class T>
 }
 template <class Variant, class T>
 [[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
-    uint32_t covered = 0;
+    Count<T> covered = 0;
     loop<Variant, T>(in, out, begin, end, [&](auto... v) __attribute__((always_inline)) {
         covered += is_covered<Variant>(v...);
         return Variant::template at_covered<T>(widen(v)...);
@@ -205,16 +226,16 @@ template <class Variant, class T>
     return covered;
 }
 
-// Elements that float32 arithmetic does not cover, which are rare: taken together, computed by the wider text, put
+// Elements that compensated arithmetic does not cover, which are rare: taken together, computed by the wider text, put
 // back.
 template <class Variant, class T> struct Uncovered {
     static constexpr size_t strip = 16;
-    T in[Variant::inputs][single_block + strip], out[2][single_block + strip];
-    uint16_t place[single_block];
+    T in[Variant::inputs][compensated_block + strip], out[2][compensated_block + strip];
+    uint16_t place[compensated_block];
     size_t count = 0;
 
-    void compute(const void* const* from, size_t begin, size_t end) {
-        uint8_t covered[single_block];
+    void compute(Kernel wide, const void* const* from, size_t begin, size_t end) {
+        uint8_t covered[compensated_block];
         __builtin_memset(covered, 1, sizeof covered);
         each_input<Variant, T>(from, begin, end, [&](size_t i, auto... v) __attribute__((always_inline)) {
             covered[i - begin] = is_covered<Variant>(v...);
@@ -234,8 +255,7 @@ template <class Variant, class T> struct Uncovered {
             inputs[k] = in[k];
         }
         void* const outputs[] = {out[0], out[1]};
-        loop<Variant, T>(inputs, outputs, 0, (count + strip - 1) / strip * strip,
-                         [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+        wide(inputs, outputs, (count + strip - 1) / strip * strip);
     }
     void put_back(void* const* to, size_t begin) const {
         for (int k = 0; k < Variant::outputs; ++k)
@@ -243,34 +263,41 @@ template <class Variant, class T> struct Uncovered {
     }
 };
 
-// float32 arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own input
-// alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide for
-// whole blocks, it is counted before.
-template <class Variant, class T> void run_single(const void* const* in, void* const* out, size_t n) {
+// Compensated arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own
+// input alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide
+// for whole blocks, it is counted before.
+template <class Variant, class T> void run_compensated(Kernel wide, const void* const* in, void* const* out, size_t n) {
     bool count_first = Variant::has_parameters;
     for (int k = 0; k < Variant::inputs; ++k)
         for (int j = 0; j < Variant::outputs; ++j) count_first |= in[k] == out[j];
-    for (size_t begin = 0; begin < n; begin += single_block) {
-        size_t end = n - begin < single_block ? n : begin + single_block;
+    for (size_t begin = 0; begin < n; begin += compensated_block) {
+        size_t end = n - begin < compensated_block ? n : begin + compensated_block;
         size_t covered =
             count_first ? count_covered<Variant, T>(in, begin, end) : compute_covered<Variant, T>(in, out, begin, end);
         if (covered == end - begin) {
             if (count_first) compute_covered<Variant, T>(in, out, begin, end);
         } else if (covered == 0) {
-            loop<Variant, T>(in, out, begin, end,
-                             [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+            const void* from[maximum_inputs];
+            void* to[2];
+            for (int k = 0; k < Variant::inputs; ++k) from[k] = static_cast<const T*>(in[k]) + begin;
+            for (int k = 0; k < Variant::outputs; ++k) to[k] = static_cast<T*>(out[k]) + begin;
+            wide(from, to, end - begin);
         } else {
             Uncovered<Variant, T> others;
-            others.compute(in, begin, end);
+            others.compute(wide, in, begin, end);
             if (count_first) compute_covered<Variant, T>(in, out, begin, end);
             others.put_back(out, begin);
         }
     }
 }
 
+template <class Variant, class T> void run_wide(const void* const* in, void* const* out, size_t n) {
+    loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+}
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
-    if constexpr (sizeof(T) < 8 && requires { requires Variant::has_single; }) run_single<Variant, T>(in, out, n);
-    else loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
+    if constexpr (requires { requires Variant::has_compensated; })
+        run_compensated<Variant, T>(run_wide<Variant, T>, in, out, n);
+    else run_wide<Variant, T>(in, out, n);
 }
 
 // An operation with its parameter fixed, so that what depends on it alone is computed by the compiler.
@@ -278,8 +305,8 @@ template <class Op, double parameter> struct AtDefault {
     template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
 };
 template <class Op, double parameter>
-    requires(Op::single_parameter == parameter)
-struct AtDefault<Op, parameter> : Op {  // with its float32 arithmetic, which is for that parameter
+    requires(Op::compensated_parameter == parameter)
+struct AtDefault<Op, parameter> : Op {  // with its compensated arithmetic, which is for that parameter
     template <class N> SOFTFLOOR_INLINE static auto at(N x) { return Op::at(x, N(parameter)); }
 };
 // Bit by bit: comparing numbers would raise a floating-point flag for a signalling NaN.

@@ -91,84 +91,157 @@ struct Zero {
     Pair constant_term;          // for float64: constant_term + h long_polynomial(h)
     double long_polynomial[11];
 };
-// For float32 arithmetic, on |x - x0| < radius: the position in three parts, constant_term +
-// h (linear_term + h polynomial(h)).
-template <int count> struct SingleZero {
-    float radius;
-    float position[3];
-    FloatPair constant_term;
-    float linear_term;
-    float polynomial[count];
-};
 // gelu': relative errors 2^-29.3 and 2^-62.6
 constexpr Zero gelu_zero = {
     Pair{-0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56},
     {0x1.b9d98faee5dc0p-2, 0x1.8d9a94194fcc3p-2, -0x1.2a3194985ca4dp-6, -0x1.d2f9f9b07eda3p-4, -0x1.e08ea13027d03p-7, 0x1.3d5898773009ep-6},
     Pair{0x1.b9d98fa5a3215p-2, 0x1.f8c4bbc378616p-56},
     {0x1.8d9a941de3ac5p-2, -0x1.2a2ef9bb865f7p-6, -0x1.d2fa4c17c7e83p-4, -0x1.e4088244de6fcp-7, 0x1.3e346def4146dp-6, 0x1.297b9d37492b2p-8, -0x1.258a6d7f08d2ep-9, -0x1.86801c8f72b27p-11, 0x1.86c832b399150p-13, 0x1.67dbe1efd05e4p-14, -0x1.779c86723c926p-17}};
-// relative error 2^-27.3
-constexpr SingleZero<5> gelu_zero_single = {
-    0x1.0000000000000p-2f,
-    {-0x1.80ead20000000p-1f, 0x1.a03fd40000000p-27f, -0x1.eec18c0000000p-52f},
-    {0x1.b9d9900000000p-2f, -0x1.636fe00000000p-28f},
-    0x1.8d9a900000000p-2f,
-    {-0x1.2a2f2a0000000p-6f, -0x1.d2f23a0000000p-4f, -0x1.e3ea580000000p-7f, 0x1.3a32960000000p-6f, 0x1.236ff00000000p-8f}};
 // gelu_tanh': relative errors 2^-29.1 and 2^-61.5
 constexpr Zero gelu_tanh_zero = {
     Pair{-0x1.81429f9e97e4dp-1, 0x1.4f523ed77dbdcp-55},
     {0x1.b8bacd3751a9ep-2, 0x1.8cd1a2ae0cf9fp-2, -0x1.02991a9fb5615p-6, -0x1.d2b71a2e98cfap-4, -0x1.0e46ee6f63087p-6, 0x1.418be1530aec0p-6},
     Pair{0x1.b8bacd2c96b91p-2, 0x1.78390c5fa047bp-56},
     {0x1.8cd1a2b2fff33p-2, -0x1.029615edb080fp-6, -0x1.d2b773464709dp-4, -0x1.104a83eda59d8p-6, 0x1.427996dc1a821p-6, 0x1.58c9ecfce4a6cp-8, -0x1.3d8d63c0c91d3p-9, -0x1.e63d6853a7156p-11, 0x1.14be3c6355bdap-12, 0x1.0303cd976b139p-13, -0x1.22eaedf69e8b5p-15}};
-// relative error 2^-28.3
-constexpr SingleZero<3> gelu_tanh_zero_single = {
-    0x1.0000000000000p-4f,
-    {-0x1.8142a00000000p-1f, 0x1.85a06c0000000p-27f, 0x1.a9ea480000000p-52f},
-    {0x1.b8bace0000000p-2f, -0x1.a67c720000000p-27f},
-    0x1.8cd19c0000000p-2f,
-    {-0x1.0296460000000p-6f, -0x1.d250c80000000p-4f, -0x1.0fc9be0000000p-6f}};
 // silu': relative errors 2^-31.0 and 2^-64.8
 constexpr Zero silu_zero = {
     Pair{-0x1.474973c84120bp+0, -0x1.f8d74bc9ac154p-54},
     {0x1.be1410494975dp-3, 0x1.2c5634598e0a6p-3, 0x1.353e3fd77de40p-6, -0x1.f2d119bd97c6bp-7, -0x1.afbe76e7f980fp-8, 0x1.12a8be2251702p-13},
     Pair{0x1.be1410460527fp-3, -0x1.25b3dd6d21946p-58},
     {0x1.2c563458cc0adp-3, 0x1.353eb573ca45fp-6, -0x1.f2d0e32bc2994p-7, -0x1.b0f82c4995b67p-8, 0x1.098e92b8f75f1p-13, 0x1.a2a7cb2331bc8p-11, 0x1.8574d12f79413p-13, -0x1.572511b791a38p-15, -0x1.f2d87b183cfd8p-16, -0x1.858f59f4122d1p-19, 0x1.3aaeef51eec29p-19}};
-// relative error 2^-32.1
-constexpr SingleZero<3> silu_zero_single = {
-    0x1.0000000000000p-4f,
-    {-0x1.4749740000000p+0f, 0x1.bdf6fa0000000p-27f, 0x1.03945a0000000p-53f},
-    {0x1.be14100000000p-3f, 0x1.1848f00000000p-29f},
-    0x1.2c56340000000p-3f,
-    {0x1.353eae0000000p-6f, -0x1.f2c6940000000p-7f, -0x1.b0a9420000000p-8f}};
 
-// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients in float32: error of e^r 2^-30.3
-constexpr float exp_single[] = {
-    0x1.0000000000000p-1f,
-    0x1.5555560000000p-3f,
-    0x1.5554e80000000p-5f,
-    0x1.1110e00000000p-7f,
-    0x1.6d43b00000000p-10f,
-    0x1.a1256c0000000p-13f};
-constexpr FloatPair ln2_single = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
-// e^(-t^2/2) / erfc(t/sqrt 2) = 1 + slope t + t numerator/denominator on [0, 13.2],
-// coefficients in float32: relative error 2^-30.1
-constexpr float tail_single_slope = 0x1.1000000000000p+0f;
-constexpr float tail_single_numerator[] = {
-    -0x1.0ef75a0000000p-2f,
-    -0x1.1c1da00000000p-3f,
-    -0x1.4d87680000000p-6f,
-    0x1.91a0860000000p-8f,
-    0x1.75b47a0000000p-9f,
-    0x1.8e4d980000000p-12f};
-constexpr float tail_single_denominator[] = {
-    0x1.0000000000000p+0f,
-    0x1.0a62220000000p+0f,
-    0x1.0c10d20000000p-1f,
-    0x1.37525a0000000p-3f,
-    0x1.9fbd8a0000000p-6f,
-    0x1.04ec680000000p-9f};
-constexpr FloatPair inverse_sqrt_two_pi_single = {0x1.9884540000000p-2f, -0x1.8579360000000p-27f};
-constexpr FloatPair gelu_tanh_single_linear = {0x1.9884540000000p+0f, -0x1.8579360000000p-25f};
-constexpr FloatPair gelu_tanh_single_cubic = {0x1.2444f20000000p-4f, 0x1.49b16a0000000p-29f};
+constexpr float tail_slope = 0x1.1000000000000p+0f;
+// A slope on |x - x0| < radius, divided by x - x0: the position x0 in three parts, constant_term +
+// h (linear_term + h polynomial(h)).
+template <class Real, int count> struct CompensatedZero {
+    Real radius;
+    Real position[3];
+    Sum<Real> constant_term;
+    Real linear_term;
+    Real polynomial[count];
+};
+template <class Real> struct Compensated;
+template <> struct Compensated<float> {
+    static constexpr float log2_e = 0x1.7154760000000p+0f;
+    static constexpr Sum<float> ln2 = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
+    // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r 2^-30.3
+    static constexpr float exponential[] = {
+        0x1.0000000000000p-1f,
+        0x1.5555560000000p-3f,
+        0x1.5554e80000000p-5f,
+        0x1.1110e00000000p-7f,
+        0x1.6d43b00000000p-10f,
+        0x1.a1256c0000000p-13f};
+    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, 13.2],
+    // coefficients rounded: relative error 2^-30.1
+    static constexpr float tail_numerator[] = {
+        -0x1.0ef75a0000000p-2f,
+        -0x1.1c1da00000000p-3f,
+        -0x1.4d87680000000p-6f,
+        0x1.91a0860000000p-8f,
+        0x1.75b47a0000000p-9f,
+        0x1.8e4d980000000p-12f};
+    static constexpr float tail_denominator[] = {
+        0x1.0000000000000p+0f,
+        0x1.0a62220000000p+0f,
+        0x1.0c10d20000000p-1f,
+        0x1.37525a0000000p-3f,
+        0x1.9fbd8a0000000p-6f,
+        0x1.04ec680000000p-9f};
+    static constexpr Sum<float> inverse_sqrt_two_pi = {0x1.9884540000000p-2f, -0x1.8579360000000p-27f};
+    static constexpr Sum<float> gelu_tanh_linear = {0x1.9884540000000p+0f, -0x1.8579360000000p-25f};
+    static constexpr Sum<float> gelu_tanh_cubic = {0x1.2444f20000000p-4f, 0x1.49b16a0000000p-29f};
+    // gelu': relative error 2^-27.3
+    static constexpr CompensatedZero<float, 5> gelu_zero = {
+        0x1.0000000000000p-2f,
+        {-0x1.80ead20000000p-1f, 0x1.a03fd40000000p-27f, -0x1.eec18c0000000p-52f},
+        {0x1.b9d9900000000p-2f, -0x1.636fe00000000p-28f},
+        0x1.8d9a900000000p-2f,
+        {-0x1.2a2f2a0000000p-6f, -0x1.d2f23a0000000p-4f, -0x1.e3ea580000000p-7f, 0x1.3a32960000000p-6f, 0x1.236ff00000000p-8f}};
+    // gelu_tanh': relative error 2^-28.3
+    static constexpr CompensatedZero<float, 3> gelu_tanh_zero = {
+        0x1.0000000000000p-4f,
+        {-0x1.8142a00000000p-1f, 0x1.85a06c0000000p-27f, 0x1.a9ea480000000p-52f},
+        {0x1.b8bace0000000p-2f, -0x1.a67c720000000p-27f},
+        0x1.8cd19c0000000p-2f,
+        {-0x1.0296460000000p-6f, -0x1.d250c80000000p-4f, -0x1.0fc9be0000000p-6f}};
+    // silu': relative error 2^-32.1
+    static constexpr CompensatedZero<float, 3> silu_zero = {
+        0x1.0000000000000p-4f,
+        {-0x1.4749740000000p+0f, 0x1.bdf6fa0000000p-27f, 0x1.03945a0000000p-53f},
+        {0x1.be14100000000p-3f, 0x1.1848f00000000p-29f},
+        0x1.2c56340000000p-3f,
+        {0x1.353eae0000000p-6f, -0x1.f2c6940000000p-7f, -0x1.b0a9420000000p-8f}};
+};
+template <> struct Compensated<double> {
+    static constexpr double log2_e = 0x1.71547652b82fep+0;
+    static constexpr Sum<double> ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
+    // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r 2^-61.4
+    static constexpr double exponential[] = {
+        0x1.0000000000000p-1,
+        0x1.5555555555557p-3,
+        0x1.5555555555556p-5,
+        0x1.11111111100bep-7,
+        0x1.6c16c16c162c3p-10,
+        0x1.a01a01abf85abp-13,
+        0x1.a01a01a6e1e2ap-16,
+        0x1.71de01fdbf9cap-19,
+        0x1.27e4db46cddd1p-22,
+        0x1.af4e554377204p-26,
+        0x1.1f7340dbc337ep-29};
+    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, 11.2],
+    // coefficients rounded: relative error 2^-59.8
+    static constexpr double tail_numerator[] = {
+        -0x1.0ef759857935fp-2,
+        -0x1.3a36a028c90bbp-2,
+        -0x1.533638b788fd2p-3,
+        -0x1.8fd81629803efp-5,
+        -0x1.6e2ca05eae2e3p-8,
+        0x1.a504237892294p-10,
+        0x1.ec74708e056afp-11,
+        0x1.f01a934d33becp-13,
+        0x1.3938fed57ffc5p-15,
+        0x1.024251c0cb09cp-18,
+        0x1.043e67c0f2249p-22,
+        0x1.f22424d14115ap-28};
+    static constexpr double tail_denominator[] = {
+        0x1.0000000000000p+0,
+        0x1.ad07b945197c5p+0,
+        0x1.668d129f74968p+0,
+        0x1.827d10ffe1f40p-1,
+        0x1.276f8ca650d9fp-2,
+        0x1.4e65c9e608ad4p-4,
+        0x1.1d212d0855b56p-6,
+        0x1.6dfec5badb38fp-9,
+        0x1.5ad74e20f14f6p-12,
+        0x1.cf5d43da3bc2ep-16,
+        0x1.8a68775270f2dp-20,
+        0x1.465380793b55ap-25};
+    static constexpr Sum<double> inverse_sqrt_two_pi = {0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
+    static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
+    static constexpr Sum<double> gelu_tanh_cubic = {0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
+    // gelu': relative error 2^-59.1
+    static constexpr CompensatedZero<double, 12> gelu_zero = {
+        0x1.0000000000000p-2,
+        {-0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56, 0x1.65d4b5b9cdd03p-111},
+        {0x1.b9d98fa5a3215p-2, 0x1.fc79c0e42c557p-56},
+        0x1.8d9a941de3ac5p-2,
+        {-0x1.2a2ef9bb86622p-6, -0x1.d2fa4c17c7c7fp-4, -0x1.e4088244ea845p-7, 0x1.3e346def0e09ap-6, 0x1.297b9d651db18p-8, -0x1.258a6d38516b3p-9, -0x1.8680e7c90c1a7p-11, 0x1.86c7effd1fc70p-13, 0x1.6955a4c8f48b3p-14, -0x1.77f52d32b917cp-17, -0x1.ffaf7e5282559p-18, 0x1.9f0b2da1ec23cp-22}};
+    // gelu_tanh': relative error 2^-59.9
+    static constexpr CompensatedZero<double, 8> gelu_tanh_zero = {
+        0x1.0000000000000p-4,
+        {-0x1.81429f9e97e4dp-1, 0x1.4f523ed77dbdcp-55, -0x1.a649fca8ac0e5p-109},
+        {0x1.b8bacd2c96b91p-2, 0x1.7a36a1921b910p-56},
+        0x1.8cd1a2b2fff33p-2,
+        {-0x1.029615edb0aa7p-6, -0x1.d2b7734648223p-4, -0x1.104a83ec2a2f7p-6, 0x1.427996e8ece03p-6, 0x1.58c9dba5ef46ap-8, -0x1.3d8dd739a7590p-9, -0x1.e59c6ebff0f3cp-11, 0x1.15fcd4878d4abp-12}};
+    // silu': relative error 2^-60.9
+    static constexpr CompensatedZero<double, 8> silu_zero = {
+        0x1.0000000000000p-4,
+        {-0x1.474973c84120bp+0, -0x1.f8d74bc9ac154p-54, -0x1.44a50180ba780p-108},
+        {0x1.be1410460527fp-3, -0x1.25a37b0e5898ap-58},
+        0x1.2c563458cc0adp-3,
+        {0x1.353eb573ca46bp-6, -0x1.f2d0e32bc6a41p-7, -0x1.b0f82c49b6de4p-8, 0x1.098e95c3d1eb1p-13, 0x1.a2a7ce55fb227p-11, 0x1.85712f9315523p-13, -0x1.57615e797f22dp-15, -0x1.e6b6292c5afc6p-16}};
+};
 
 }  // namespace coefficients
 }  // namespace

@@ -13,8 +13,6 @@
 namespace softfloor {
 namespace {
 
-SOFTFLOOR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-
 // Terms wait times 2^64: none that can matter in a float32 result is subnormal then.
 constexpr int term_power = 64;
 // Below e^-132.4 = 2^-191 a term is 0: 2^(k + 64) has the exponent field 0 there.

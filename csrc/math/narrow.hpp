@@ -20,7 +20,8 @@ SOFTFLOOR_INLINE uint32_t float_to_bits(float x) {
     return bits;
 }
 
-// ---------------------------------------------- to float
+// ---------------------------------------------- to float; float64 stays what it is
+SOFTFLOOR_INLINE double widen(double x) { return x; }
 SOFTFLOOR_INLINE float widen(float x) { return x; }
 SOFTFLOOR_INLINE float widen(Bfloat16 x) { return bits_to_float(uint32_t(x) << 16); }
 SOFTFLOOR_INLINE float widen(Float16 x) {
@@ -40,7 +41,7 @@ SOFTFLOOR_INLINE float round_to_odd(double x) {
     return bits_to_float(back == x ? bits : bits | 1u);
 }
 
-SOFTFLOOR_INLINE float round_to_odd(FloatPair x) {
+SOFTFLOOR_INLINE float round_to_odd(Sum<float> x) {
     float sum = x.high + x.low, error = x.low - (sum - x.high);
     uint32_t bits = float_to_bits(sum), inexact = error != 0 ? 1u : 0u;
     bits -= inexact & ((float_to_bits(error) ^ bits) >> 31);  // the sum is beyond: one step back

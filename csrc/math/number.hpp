@@ -46,9 +46,10 @@ struct Pair {
     SOFTFLOOR_INLINE constexpr Pair(double h, double l = 0.0) : hi(h), lo(l) {}
 };
 
-// The sum of two floats, for results computed in float32 arithmetic (single.hpp).
-struct FloatPair {
-    float high, low;
+// The unevaluated sum of two numbers, for results computed in arithmetic of their own format (compensated.hpp). Less is
+// asked of it than of a Pair, whose operations normalise.
+template <class Real> struct Sum {
+    Real high, low;
 };
 
 // Exact a + b (Knuth); the fast form needs |a| >= |b| or a = 0 (Dekker).
@@ -85,6 +86,7 @@ SOFTFLOOR_INLINE Pair select(bool condition, Pair yes, Pair no) {
     return {condition ? yes.hi : no.hi, condition ? yes.lo : no.lo};
 }
 
+SOFTFLOOR_INLINE float absolute(float x) { return __builtin_fabsf(x); }
 SOFTFLOOR_INLINE double absolute(double x) { return __builtin_fabs(x); }
 SOFTFLOOR_INLINE Pair absolute(Pair x) {
     double sign = __builtin_copysign(1.0, x.hi);
@@ -92,6 +94,7 @@ SOFTFLOOR_INLINE Pair absolute(Pair x) {
 }
 
 // |magnitude| with the sign of x, zeros included.
+SOFTFLOOR_INLINE float with_sign(float magnitude, float x) { return __builtin_copysignf(magnitude, x); }
 SOFTFLOOR_INLINE double with_sign(double magnitude, double x) { return __builtin_copysign(magnitude, x); }
 SOFTFLOOR_INLINE Pair with_sign(Pair magnitude, Pair x) {
     return {__builtin_copysign(magnitude.hi, x.hi), __builtin_copysign(1.0, x.hi) * magnitude.lo};
@@ -121,6 +124,8 @@ SOFTFLOOR_INLINE Pair reciprocal(Pair x) {
     return fast_two_sum(estimate, estimate * residual);
 }
 
+constexpr double infinity = __builtin_inf();
+
 // The largest finite result, 2^128 - 2^104 for all that is computed in double.
 template <class N> constexpr double largest = 0.0;
 template <> constexpr double largest<double> = 0x1.fffffep127;
@@ -147,13 +152,27 @@ SOFTFLOOR_INLINE Pair keep_infinity(Pair value, Pair x) {
 SOFTFLOOR_INLINE double at_least_tiny(double t) { return t < 0x1p-40 ? 0x1p-40 : t; }
 SOFTFLOOR_INLINE Pair at_least_tiny(Pair t) { return t; }
 
+// a b + c with one rounding.
+SOFTFLOOR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+SOFTFLOOR_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
 // c[0] + c[1] x + ... by Horner; unrolled by the template, because a loop inside a loop is not vectorised.
-template <int count> SOFTFLOOR_INLINE double polynomial(const double* c, double x) {
+template <int count, class Real> SOFTFLOOR_INLINE Real polynomial(const Real* c, Real x) {
     if constexpr (count == 1) return c[0];
-    else return __builtin_fma(polynomial<count - 1>(c + 1, x), x, c[0]);
+    else return fma(polynomial<count - 1>(c + 1, x), x, c[0]);
 }
-template <int count> SOFTFLOOR_INLINE double polynomial(const double (&c)[count], double x) {
+template <class Real, int count> SOFTFLOOR_INLINE Real polynomial(const Real (&c)[count], Real x) {
     return polynomial<count>(&c[0], x);
+}
+
+// The same in pairs of terms: half as many steps that wait for each other, and no operation more where x^2 is at hand.
+template <int count, class Real> SOFTFLOOR_INLINE Real polynomial(const Real* c, Real x, Real square) {
+    if constexpr (count == 1) return c[0];
+    else if constexpr (count == 2) return fma(c[1], x, c[0]);
+    else return fma(polynomial<count - 2>(c + 2, x, square), square, fma(c[1], x, c[0]));
+}
+template <class Real, int count> SOFTFLOOR_INLINE Real polynomial(const Real (&c)[count], Real x, Real square) {
+    return polynomial<count>(&c[0], x, square);
 }
 
 // A constant known to more digits than a double holds, as the number format at hand sees it.
@@ -220,25 +239,6 @@ template <class N> struct Jet {
 template <class N> struct ParametricJet {
     Scaled<N> value, slope, parameter_slope;
 };
-
-// ---------------------------------------------- polynomials of floats
-template <int count> SOFTFLOOR_INLINE float polynomial(const float* c, float x) {
-    if constexpr (count == 1) return c[0];
-    else return __builtin_fmaf(polynomial<count - 1>(c + 1, x), x, c[0]);
-}
-template <int count> SOFTFLOOR_INLINE float polynomial(const float (&c)[count], float x) {
-    return polynomial<count>(&c[0], x);
-}
-
-// The same in pairs of terms: half as many steps that wait for each other, and no operation more where x^2 is at hand.
-template <int count> SOFTFLOOR_INLINE float polynomial(const float* c, float x, float square) {
-    if constexpr (count == 1) return c[0];
-    else if constexpr (count == 2) return __builtin_fmaf(c[1], x, c[0]);
-    else return __builtin_fmaf(polynomial<count - 2>(c + 2, x, square), square, __builtin_fmaf(c[1], x, c[0]));
-}
-template <int count> SOFTFLOOR_INLINE float polynomial(const float (&c)[count], float x, float square) {
-    return polynomial<count>(&c[0], x, square);
-}
 
 }  // namespace
 }  // namespace softfloor

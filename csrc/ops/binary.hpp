@@ -3,7 +3,7 @@
 // softplus(+-z) = max(+-z, 0) + log1p(e^-|z|), so both terms are sums of numbers >= 0, and so is the loss: nothing
 // cancels whatever the label. The slope weight * ((1 - y) sigmoid(z) - positive y sigmoid(-z)) is a difference.
 #pragma once
-#include "../math/single.hpp"
+#include "../math/compensated.hpp"
 #include "rows.hpp"
 
 namespace softfloor {
@@ -71,7 +71,7 @@ template <class T> struct BinaryTerms {
 // A label between them has a slope that cancels, for which float32 does not have the digits.
 struct SingleBinaryTerms {
     float above;        // max(s, 0)
-    FloatPair tail;     // e
+    Sum<float> tail;    // e
     bool positive, up;  // the label; s >= 0
 
     // The error terms of e are normal numbers up to there.
@@ -88,20 +88,20 @@ struct SingleBinaryTerms {
         above = up ? s : 0.0f;
         tail = times(exponential<80>(-__builtin_fabsf(logit)), 1.0f);
     }
-    SOFTFLOOR_INLINE FloatPair plus_tail(float whole) const {  // whole > e
+    SOFTFLOOR_INLINE Sum<float> plus_tail(float whole) const {  // whole > e
         float high = whole + tail.high;
         return {high, (tail.high - (high - whole)) + tail.low};
     }
     SOFTFLOOR_INLINE float loss() const {
         // 2 atanh(u) = 2 u + u^3 (2/3 + 2/5 u^2 + ...); what is left out is below 2^-29 of it.
         constexpr float series[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9, 2.0f / 11, 2.0f / 13, 2.0f / 15};
-        FloatPair u = divide(tail, plus_tail(2.0f)).pair();
+        Sum<float> u = divide(tail, plus_tail(2.0f)).pair();
         float square = u.high * u.high, cubic = u.high * square * polynomial(series, square);
-        FloatPair sum = two_sum(above, 2.0f * u.high);
+        Sum<float> sum = exact_sum(above, 2.0f * u.high);
         return sum.high + (sum.low + (2.0f * u.low + cubic));
     }
-    SOFTFLOOR_INLINE float slope(FloatPair scale) const {
-        FloatPair size = divide(select(up, FloatPair{1.0f, 0.0f}, tail), plus_tail(1.0f)).pair();
+    SOFTFLOOR_INLINE float slope(Sum<float> scale) const {
+        Sum<float> size = divide(select(up, Sum<float>{1.0f, 0.0f}, tail), plus_tail(1.0f)).pair();
         float product = fma(size.high, scale.high, fma(size.high, scale.low, size.low * scale.high));
         return positive ? -product : product;
     }
@@ -172,7 +172,7 @@ struct SigmoidCrossEntropyValueAndGrad {
             gradient[i] = result.slope;
         };
         if constexpr (sizeof(T) == 4) {
-            FloatPair parts = split(scale);
+            Sum<float> parts = split(scale);
             auto single = [&](size_t i) {
                 SingleBinaryTerms terms = operands.single_terms(i);
                 return LossAndSlope<T>{terms.loss(), terms.slope(parts)};

@@ -79,7 +79,7 @@ template <class T, class Charge> struct ChargedRow {
         if (!spread) {
             row.write_scaled(terms, gradient, each);
         } else if (splits(each)) {
-            FloatPair parts = split(each);
+            Sum<float> parts = split(each);
             for_each(row.n, [&](size_t i) {
                 float charged = float(charge(i) * scale);
                 gradient[i] = narrow<T>(fma(terms[i], parts.high, fma(terms[i], parts.low, -charged)));

@@ -10,7 +10,7 @@
 #pragma once
 #include "../math/exp_float.hpp"
 #include "../math/log1p.hpp"
-#include "../math/single.hpp"
+#include "../math/compensated.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
@@ -182,7 +182,7 @@ template <class T> struct FloatRow {
 
     // out = terms * factor
     void write_scaled(const float* terms, T* out, double factor) const {
-        FloatPair parts = split(factor);
+        Sum<float> parts = split(factor);
         if (splits(factor))
             for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], parts.high, terms[i] * parts.low)); });
         else for_each(n, [&](size_t i) { out[i] = Format<T>::store(double(terms[i]) * factor); });

@@ -1,7 +1,7 @@
 // gelu(x) = x Phi(x) and its tanh approximation, both with the tail as a factor: x Q(|x|) below zero, x - x Q(x) above.
 #pragma once
 #include "../math/normal.hpp"
-#include "../math/single.hpp"
+#include "../math/compensated.hpp"
 #include "../math/zero.hpp"
 #include "sigmoid.hpp"
 
@@ -35,21 +35,20 @@ struct Gelu {
     // max(x, 0) - (t/2) G(t) / D(t), with D = 1/R (math/normal.hpp) as
     //   D(t) = 1 + a t + t N(t)/M(t),  a = 17/16, where the last term is at most 0.1 D, so that its rounding errors
     //   count for little.
-    static constexpr float single_limit = 11.0f;
-    SOFTFLOOR_INLINE static auto single(float x) {
-        float t = __builtin_fabsf(x), half = 0.5f * t, exponent = -half * t;
-        FloatExponential g = exponential(FloatPair{exponent, __builtin_fmaf(-half, t, -exponent)});
-        float correction =
-            polynomial(coefficients::tail_single_numerator, t) / polynomial(coefficients::tail_single_denominator, t);
-        constexpr float a = coefficients::tail_single_slope;
-        float linear = __builtin_fmaf(a, t, 1.0f);
-        FloatPair d = {linear, __builtin_fmaf(a, t, 1.0f - linear) + t * correction};
-        FloatQuotient tail = divide(times(g, half), d);
-        FloatPair linear_slope = times(coefficients::inverse_sqrt_two_pi_single, t);
-        FloatPair slope_tail = times(g, divide(0.5f, d).pair() - linear_slope);
-        FloatPair slope = select(x < 0, slope_tail, subtract_from(1.0f, slope_tail));
-        return SingleJet{subtract_from(x < 0 ? 0.0f : x, tail.pair()),
-                         around(coefficients::gelu_zero_single, x, slope)};
+    template <class Real> static constexpr Real compensated_limit = 11;
+    template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
+        using C = coefficients::Compensated<Real>;
+        constexpr Real one = 1, zero = 0, a = coefficients::tail_slope;
+        Real t = absolute(x), half = Real(0.5) * t, exponent = -half * t;
+        auto g = exponential(Sum<Real>{exponent, fma(-half, t, -exponent)});
+        Real correction = polynomial(C::tail_numerator, t) / polynomial(C::tail_denominator, t);
+        Real linear = fma(a, t, one);
+        Sum<Real> d = {linear, fma(a, t, one - linear) + t * correction};
+        auto tail = divide(times(g, half), d);
+        Sum<Real> linear_slope = times(C::inverse_sqrt_two_pi, t);
+        Sum<Real> slope_tail = times(g, divide(Real(0.5), d).pair() - linear_slope);
+        Sum<Real> slope = select(x < zero, slope_tail, subtract_from(one, slope_tail));
+        return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
     }
 };
 
@@ -78,16 +77,16 @@ struct GeluTanh {
     }
 
     // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs.
-    static constexpr float single_limit = 9.0f;
-    SOFTFLOOR_INLINE static auto single(float x) {
-        float square = x * x;
-        FloatPair cubic = coefficients::gelu_tanh_single_cubic * FloatPair{square, __builtin_fmaf(x, x, -square)};
-        FloatPair v = times(coefficients::gelu_tanh_single_linear + cubic, x);
-        FloatExponential e = exponential(-v);
-        FloatPair d = one_plus(e);
-        FloatQuotient s = divide(1.0f, d);
-        FloatPair w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
-        return SingleJet{divide(x, d), around(coefficients::gelu_tanh_zero_single, x, slope)};
+    template <class Real> static constexpr Real compensated_limit = 9;
+    template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
+        using C = coefficients::Compensated<Real>;
+        Real square = x * x;
+        Sum<Real> cubic = C::gelu_tanh_cubic * Sum<Real>{square, fma(x, x, -square)};
+        Sum<Real> v = times(C::gelu_tanh_linear + cubic, x);
+        Sum<Real> d = one_plus(exponential(-v));
+        auto s = divide(Real(1), d);
+        Sum<Real> w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
+        return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
 };
 

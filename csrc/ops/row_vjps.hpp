@@ -31,7 +31,7 @@ bool write_columns(const Strided* operands, size_t n, size_t count, const double
     float high[most_columns], low[most_columns];
     for (size_t j = 0; j < count; ++j) {
         if (*reinterpret_cast<const double*>(temperature.at(j, 0)) != 1.0 || !splits(sums[j])) return false;
-        FloatPair parts = split(sums[j]);
+        Sum<float> parts = split(sums[j]);
         high[j] = parts.high, low[j] = parts.low;
     }
     for (size_t i = 0; i < n; ++i) {
@@ -39,7 +39,7 @@ bool write_columns(const Strided* operands, size_t n, size_t count, const double
         T* to = reinterpret_cast<T*>(out.at(0, i));
 #pragma GCC ivdep
         for (size_t j = 0; j < count; ++j)
-            to[j] = narrow<T>(result(widen(first[j]), widen(second[j]), FloatPair{high[j], low[j]}));
+            to[j] = narrow<T>(result(widen(first[j]), widen(second[j]), Sum<float>{high[j], low[j]}));
     }
     return true;
 }
@@ -49,7 +49,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         return exact_product(Format<T>::load(p), Format<T>::load(c));
     }
     // Two roundings: of the first difference, which is exact where the two are close, and of the result.
-    SOFTFLOOR_INLINE static float slope(float p, float c, FloatPair mean) {
+    SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
         return fma(p, c - mean.high, -(p * mean.low));
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
@@ -60,7 +60,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         T* result = static_cast<T*>(out[0]);
         if constexpr (sizeof(T) < 8) {
             if (temperature == 1.0 && splits(mean)) {
-                FloatPair parts = split(mean);
+                Sum<float> parts = split(mean);
                 for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(p[i]), widen(c[i]), parts)); });
                 return;
             }
@@ -87,9 +87,9 @@ struct LogSoftmaxVjp {
         float there = q == -__builtin_inff() ? 0.0f : q;
         return (there >= lowest) & (there <= highest);
     }
-    SOFTFLOOR_INLINE static float slope(float q, float c, FloatPair total) {
+    SOFTFLOOR_INLINE static float slope(float q, float c, Sum<float> total) {
         float there = q == -__builtin_inff() ? 0.0f : q;
-        FloatPair share = times(exponential<80>(there), total);
+        Sum<float> share = times(exponential<80>(there), total);
         float difference = (c - share.high) - share.low;
         return q == -__builtin_inff() ? 0.0f : difference;
     }
@@ -110,7 +110,7 @@ struct LogSoftmaxVjp {
         N inverse_temperature = reciprocal(N(temperature));
         if constexpr (sizeof(T) < 8) {
             if (temperature == 1.0 && splits(total)) {
-                FloatPair parts = split(total);
+                Sum<float> parts = split(total);
                 uint32_t covered = 0;
                 for_each(n, [&](size_t i) { covered += is_covered(widen(q[i])); });
                 if (covered == n) {

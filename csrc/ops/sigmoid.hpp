@@ -1,7 +1,7 @@
 // sigmoid, tanh and silu, all from e = e^-|z|, which never overflows. r = 1/(1 + e) lies in [1/2, 1].
 #pragma once
 #include "../math/exp.hpp"
-#include "../math/single.hpp"
+#include "../math/compensated.hpp"
 #include "../math/zero.hpp"
 
 namespace softfloor {
@@ -17,11 +17,11 @@ struct Sigmoid {
     }
 
     // 1/(1 + e^-x); the slope from |x|, so that it is even to the bit.
-    static constexpr float single_limit = 16.0f;
-    SOFTFLOOR_INLINE static auto single(float x) {
-        FloatExponential e = exponential(-__builtin_fabsf(x));
-        FloatQuotient r = divide(1.0f, one_plus_moderate(e));
-        return SingleJet{divide(1.0f, one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
+    template <class Real> static constexpr Real compensated_limit = moderate_exponent<Real>;
+    template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
+        auto e = exponential(-absolute(x));
+        auto r = divide(Real(1), one_plus_moderate(e));
+        return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
     }
 };
 
@@ -35,16 +35,18 @@ struct Tanh {
 
     // n/(2 - n) with n = 1 - e. The excess of a quotient q is q (2 - n) - n = (2 q - n) - q n, and the first difference
     // is exact, because n/(2 q) = 1/(1 + q) lies in [1/2, 1].
-    static constexpr float single_limit = 40.0f;
-    SOFTFLOOR_INLINE static auto single(float x) {
-        FloatExponential e = exponential<80>(-2.0f * __builtin_fabsf(x));
-        FloatPair n = -minus_one(e);
-        float reciprocal = 1.0f / ((2.0f - n.high) - n.low), q = (n.high + n.low) * reciprocal;
-        float excess = __builtin_fmaf(-q, n.high, (q + q) - n.high);
-        excess = __builtin_fmaf(-n.low, 1.0f + q, excess);
-        FloatQuotient r = divide(1.0f, subtract_from(2.0f, n), reciprocal);
-        FloatPair slope = times(e, r) * r.pair();
-        return SingleJet{SignedQuotient{{q, excess, reciprocal}, x}, FloatPair{4.0f * slope.high, 4.0f * slope.low}};
+    template <class Real> static constexpr Real compensated_limit = sizeof(Real) == 4 ? 40 : 20;
+    template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
+        constexpr Real one = 1, two = 2, four = 4;
+        auto e = exponential<80>(-two * absolute(x));
+        Sum<Real> n = -minus_one(e);
+        Real reciprocal = one / ((two - n.high) - n.low), q = (n.high + n.low) * reciprocal;
+        Real excess = fma(-q, n.high, (q + q) - n.high);
+        excess = fma(-n.low, one + q, excess);
+        auto r = divide(one, subtract_from(two, n), reciprocal);
+        Sum<Real> slope = times(e, r) * r.pair();
+        return CompensatedJet{SignedQuotient<Real>{{q, excess, reciprocal}, x},
+                              Sum<Real>{four * slope.high, four * slope.low}};
     }
 };
 
@@ -90,14 +92,13 @@ struct Silu {
     }
 
     // For beta = 1: x s, s = 1/(1 + e^-x), and s (1 + x u) with u = 1 - s = e^-x s.
-    static constexpr float single_limit = 16.0f;
-    static constexpr double single_parameter = 1.0;
-    SOFTFLOOR_INLINE static auto single(float x) {
-        FloatExponential e = exponential(-x);
-        FloatPair d = one_plus_moderate(e);
-        FloatQuotient s = divide(1.0f, d);
-        FloatPair slope = s.pair() * plus_one(times(one_minus(s), x));
-        return SingleJet{divide(x, d), around(coefficients::silu_zero_single, x, slope)};
+    template <class Real> static constexpr Real compensated_limit = moderate_exponent<Real>;
+    static constexpr double compensated_parameter = 1.0;
+    template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
+        Sum<Real> d = one_plus_moderate(exponential(-x));
+        auto s = divide(Real(1), d);
+        Sum<Real> slope = s.pair() * plus_one(times(one_minus(s), x));
+        return CompensatedJet{divide(x, d), around(coefficients::Compensated<Real>::silu_zero, x, slope)};
     }
 };
 

@@ -12,7 +12,6 @@ namespace softfloor {
 namespace {
 
 constexpr size_t lanes = 16;
-constexpr double infinity = __builtin_inf();
 
 // body(i) for i = 0 ... n-1, independent of each other: a plain loop, which the compiler vectorises.
 template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
