@@ -10,6 +10,7 @@
 #include <numpy/ufuncobject.h>
 
 #include "address_call.hpp"
+#include "exact_sum.hpp"
 #include "gufunc.hpp"
 #include "ufunc_call.hpp"
 
@@ -245,6 +246,24 @@ PyObject* set_memory(PyObject*, PyObject* args) {
 }
 PyObject* release_memory(PyObject*, PyObject*) { return PyLong_FromSize_t(release_kept()); }
 
+PyObject* exact_terms(PyObject*, PyObject* values) {
+    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(PyArray_FROM_OTF(values, NPY_DOUBLE, NPY_ARRAY_IN_ARRAY));
+    if (!array) return nullptr;
+    ExactSum sum;
+    double terms[ExactSum::count];
+    bool finite = sum.add(static_cast<const double*>(PyArray_DATA(array)), size_t(PyArray_SIZE(array)));
+    Py_DECREF(array);
+    if (!finite) Py_RETURN_NONE;
+    int count = sum.terms(terms);
+    PyObject* result = PyTuple_New(count);
+    for (int i = 0; result && i < count; ++i) {
+        PyObject* term = PyFloat_FromDouble(terms[i]);
+        if (term) PyTuple_SET_ITEM(result, i, term);
+        else Py_CLEAR(result);
+    }
+    return result;
+}
+
 PyMethodDef methods[] = {
     {"make_ufunc", make, METH_VARARGS,
      "make_ufunc(function, variant, name, doc, at_defaults=False): a new np.ufunc over a kernel; "
@@ -262,6 +281,8 @@ PyMethodDef methods[] = {
     {"call_recycling", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_recycling)),
      METH_FASTCALL | METH_KEYWORDS,
      "call_recycling(function, *args, **keywords): the call, its large results in recycled memory."},
+    {"exact_terms", exact_terms, METH_O,
+     "A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},

@@ -50,6 +50,9 @@ def set_share(nanoseconds: float, /) -> float:
 def call_recycling(function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Any:
     """The call, its large results in recycled memory."""
 
+def exact_terms(values: Any, /) -> tuple[float, ...] | None:
+    """A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."""
+
 def set_streaming(limit: int, /) -> int:
     """Bytes of all operands from which results are written around the caches; returns the value before."""
 

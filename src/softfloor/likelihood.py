@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -128,8 +129,7 @@ class NegativeLogLikelihood(RowFunction):
             raise ValueError(f"{self.name}: out must be an array of {q.dtype} of shape {q.shape}; got {given}")
         loss = problem.loss()  # before its log-probabilities are written over
         out[...] = 0
-        slopes = slopes_of(problem.weights, problem.divisor, q.dtype)
-        np.put_along_axis(out, problem.picked, np.expand_dims(slopes, problem.axis), problem.axis)
+        problem.put_slopes(out)
         return loss, out
 
     def _prepare(
@@ -154,40 +154,67 @@ class _Problem:
 
     def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str) -> None:
         self.log_probabilities, self.axis, self.reduction = q, axis, reduction
-        per_class = options.weights_of(q.shape[axis])
         kept = options.keeps(labels)
         # An ignored row picks its first entry, at weight 0.
-        safe = (labels if kept is None else np.where(kept, labels, 0)).astype(np.intp)
-        self.picked = np.expand_dims(safe, axis)
-        self.weights = per_class[safe] if per_class.size else np.zeros(labels.shape)
-        if kept is not None:
-            self.weights = np.where(kept, self.weights, 0.0)
-        alike = options.weight is None and kept is None
-        total = float(labels.size) if alike else exact_sum(self.weights.ravel())
+        self.labels = labels if kept is None else np.where(kept, labels, 0)
+        #: None: all rows weigh 1.
+        self.weights: Any = None
+        if options.weight is not None or kept is not None:
+            per_class = options.weights_of(q.shape[axis])
+            self.weights = per_class[self.labels] if per_class.size else np.zeros(labels.shape)
+            if kept is not None:
+                self.weights = np.where(kept, self.weights, 0.0)
+        total = float(labels.size) if self.weights is None else exact_sum(self.weights)
         self.divisor = (total or 1.0) if reduction == "mean" else 1.0
 
     def loss(self) -> Any:
-        q = self.log_probabilities
-        if self.picked.size == 0:
-            return np.zeros(self.weights.shape, q.dtype) if self.reduction == "none" else q.dtype.type(0)
-        values = np.take_along_axis(q, self.picked, self.axis).squeeze(self.axis)
-        losses = weighed(values, self.weights)
+        dtype = self.log_probabilities.dtype
+        if self.labels.size == 0:
+            return np.zeros(self.labels.shape, dtype) if self.reduction == "none" else dtype.type(0)
+        losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
         if self.reduction == "none":
             with np.errstate(all="ignore"):
-                return losses.astype(q.dtype)
-        return total_of(losses.ravel(), q.dtype, self.divisor)
+                return losses.astype(dtype)
+        return total_of(losses, dtype, self.divisor)
+
+    def put_slopes(self, gradient: Any) -> None:
+        """The gradient in the picked log-probabilities."""
+        slopes = slopes_of(1.0 if self.weights is None else self.weights, self.divisor, gradient.dtype)
+        if gradient.flags.c_contiguous:
+            gradient.reshape(-1)[self._places()] = slopes
+        else:
+            slopes = np.broadcast_to(slopes, self.labels.shape)
+            np.put_along_axis(gradient, self._picked(), np.expand_dims(slopes, self.axis), self.axis)
+
+    def _pick(self) -> Any:
+        q = self.log_probabilities
+        if q.flags.c_contiguous:
+            return q.reshape(-1).take(self._places())
+        return np.take_along_axis(q, self._picked(), self.axis).squeeze(self.axis)
+
+    def _picked(self) -> Any:
+        return np.expand_dims(self.labels.astype(np.intp), self.axis)
+
+    def _places(self) -> Any:
+        """Of the labels' entries in contiguous memory; several times faster than `take_along_axis`."""
+        shape = self.log_probabilities.shape
+        classes, inner = shape[self.axis], math.prod(shape[self.axis + 1 :])
+        outer = self.labels.size // inner * classes * inner
+        begins = np.arange(0, outer, classes * inner)[:, None] + np.arange(inner)
+        return self.labels.astype(np.intp, copy=False) * inner + begins.reshape(self.labels.shape)
 
 
 def weighed(values: Any, weights: Any) -> Any:
     """The losses of picked log-probabilities, in float64; what weighs nothing costs nothing."""
     with np.errstate(all="ignore"):
-        return np.where(weights == 0, 0.0, -weights * values.astype(np.float64)) + 0.0  # no zero is negative
+        losses = 0.0 - weights * values.astype(np.float64)  # no zero is negative
+        return losses if np.isscalar(weights) else np.where(weights == 0, 0.0, losses)
 
 
 def slopes_of(weights: Any, divisor: float, dtype: Any) -> Any:
     """The gradient in the picked log-probabilities."""
     with np.errstate(all="ignore"):
-        return (0.0 - weights / divisor).astype(dtype)
+        return np.asarray(0.0 - weights / divisor).astype(dtype)
 
 
 nll = NegativeLogLikelihood("nll")

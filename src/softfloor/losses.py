@@ -57,9 +57,10 @@ def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: 
 
 def exact_sum(values: Any) -> float:
     """The sum, rounded once: the same bits whatever order NumPy's own would take. Too large a sum is inf."""
-    if np.isfinite(values).all():
+    terms = _core.exact_terms(values)
+    if terms is not None:
         try:
-            return math.fsum(np.asarray(values).tolist())
+            return math.fsum(terms)
         except OverflowError:
             pass
     with np.errstate(all="ignore"):
