@@ -85,20 +85,34 @@ template <class T> struct FloatRow {
         exponential.lowest = float(lowest);
     }
 
+    // The last entries of a row, before entries whose terms are 0. Loads under a mask, where there are any.
+    SOFTFLOOR_INLINE static void copy_padded(float* to, const float* from, size_t count) {
+        for (size_t j = 0; j < chunk; ++j) {
+            float value = -__builtin_inff();
+            if (j < count) value = from[j];
+            to[j] = value;
+        }
+    }
+
     // Where the first maximum is; a chunk is searched without a branch that its place would make unpredictable.
     void find_place() {
-        size_t i = 0;
-        for (; i + chunk <= n && place == nowhere; i += chunk) {
-            const float* from = x + i;
+        auto first_in = [&](const float* from) {
             int first = int(chunk);
             for (int j = 0; j < int(chunk); ++j) {
                 int candidate = from[j] == maximum ? j : int(chunk);
                 first = candidate < first ? candidate : first;
             }
-            if (first < int(chunk)) place = i + size_t(first);
+            return size_t(first);
+        };
+        size_t i = 0, first = chunk;
+        for (; i + chunk <= n && first == chunk; i += chunk) first = first_in(x + i);
+        if (first < chunk) i -= chunk;
+        else if (i < n) {
+            float buffer[chunk];
+            copy_padded(buffer, x + i, n - i);
+            first = first_in(buffer);
         }
-        for (; i < n && place == nowhere; ++i)
-            if (x[i] == maximum) place = i;
+        if (first < chunk && i + first < n) place = i + first;
     }
 
     template <int which> SOFTFLOOR_INLINE float term(float value) const {
@@ -120,11 +134,11 @@ template <class T> struct FloatRow {
                 add_chunk<chunk>(lane, to, place - i);
             }
             if (i < end) {
-                for (size_t j = 0; j < chunk; ++j) buffer[j] = -__builtin_inff();  // its terms are 0
-                for (size_t j = 0; j < end - i; ++j) buffer[j] = x[i + j];
+                copy_padded(buffer, x + i, end - i);
                 for (size_t j = 0; j < chunk; ++j) buffer[j] = term<which>(buffer[j]);
                 if constexpr (keep)
-                    for (size_t j = 0; j < end - i; ++j) terms[i + j] = buffer[j];
+                    for (size_t j = 0; j < chunk; ++j)
+                        if (j < end - i) terms[i + j] = buffer[j];
                 add_chunk<chunk>(lane, buffer, place - i);
             }
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
@@ -137,16 +151,13 @@ template <class T> struct FloatRow {
         low += high;
         others = folded<lanes / 2, double>(low, [](auto& a, const auto& b) { a += b; });
     }
-    template <size_t count> SOFTFLOOR_INLINE void add_chunk(float* lane, float* terms, size_t excluded) {
-        float saved = 0.0f;
+    // Not by writing a zero among the terms, for which the processor would wait.
+    template <size_t count> SOFTFLOOR_INLINE void add_chunk(float* lane, const float* terms, size_t excluded) {
         if (excluded < count) {
-            saved = terms[excluded];
-            terms[excluded] = 0.0f;
-        }
-        for (size_t j = 0; j < count; ++j) lane[j] += terms[j];
-        if (excluded < count) {
-            terms[excluded] = saved;
-            top = saved;
+            top = terms[excluded];
+            for (int j = 0; j < int(count); ++j) lane[j] += j == int(excluded) ? 0.0f : terms[j];
+        } else {
+            for (size_t j = 0; j < count; ++j) lane[j] += terms[j];
         }
     }
     template <bool keep> void add_terms_in_form(float* terms) {

@@ -100,7 +100,12 @@ template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
     size_t i = 0;
     for (; i + many <= n; i += many)
         for (size_t j = 0; j < many; ++j) largest_of[j] = get(i + j) > largest_of[j] ? get(i + j) : largest_of[j];
-    for (; i < n; ++i) largest_of[0] = get(i) > largest_of[0] ? get(i) : largest_of[0];
+    if (i < n)
+        for (size_t j = 0; j < many; ++j) {
+            Plain value = Plain(-infinity);
+            if (j < n - i) value = get(i + j);
+            largest_of[j] = value > largest_of[j] ? value : largest_of[j];
+        }
     auto larger = [](auto& a, const auto& b) { a = a > b ? a : b; };
     typename VectorOf<Plain, 8>::Type largest, other;
     __builtin_memcpy(&largest, largest_of, sizeof largest);
