@@ -1,6 +1,7 @@
 // What kernels compute from the operands at one index, and the loops around it.
 #pragma once
 #include "../math/compensated.hpp"
+#include "../math/spread.hpp"
 #include "gated.hpp"
 
 namespace softfloor {
@@ -13,7 +14,7 @@ template <class Op, class T, class... Parameters> SOFTFLOOR_INLINE auto evaluate
     else return Op::at(widen(x));
 }
 
-SOFTFLOOR_INLINE double apply(float x) { return x; }
+SOFTFLOOR_INLINE float apply(float x) { return x; }
 SOFTFLOOR_INLINE double apply(double x) { return x; }
 template <class T, class Result> SOFTFLOOR_INLINE T rounded(Result result) { return Format<T>::store(apply(result)); }
 
@@ -294,8 +295,26 @@ template <class Variant, class T> void run_compensated(Kernel wide, const void* 
 template <class Variant, class T> void run_wide(const void* const* in, void* const* out, size_t n) {
     loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
 }
+template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n);
+
+// Outputs may be inputs, element by element: a block is read before it is written.
+template <class Variant> void run_spread(const void* const* in, void* const* out, size_t n) {
+    SpreadFloat16 from[Variant::inputs][compensated_block], to[Variant::outputs][compensated_block];
+    const void* inputs[Variant::inputs];
+    void* outputs[Variant::outputs];
+    for (int k = 0; k < Variant::inputs; ++k) inputs[k] = from[k];
+    for (int k = 0; k < Variant::outputs; ++k) outputs[k] = to[k];
+    for (size_t begin = 0; begin < n; begin += compensated_block) {
+        size_t count = n - begin < compensated_block ? n - begin : compensated_block;
+        for (int k = 0; k < Variant::inputs; ++k) spread(static_cast<const Float16*>(in[k]) + begin, from[k], count);
+        run<Variant, SpreadFloat16>(inputs, outputs, count);
+        for (int k = 0; k < Variant::outputs; ++k) gather(to[k], static_cast<Float16*>(out[k]) + begin, count);
+    }
+}
+
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
-    if constexpr (requires { requires Variant::has_compensated; })
+    if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
+    else if constexpr (requires { requires Variant::has_compensated; })
         run_compensated<Variant, T>(run_wide<Variant, T>, in, out, n);
     else run_wide<Variant, T>(in, out, n);
 }

@@ -61,12 +61,12 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> select(bool condition, Sum<Real
 
 // Rounded once; the sign of a zero is that of the high part.
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(Sum<Real> a) {
-    if constexpr (sizeof(T) == sizeof(Real)) return with_sign(a.high + a.low, a.high);
+    if constexpr (__is_same(T, Real)) return with_sign(a.high + a.low, a.high);
     else return narrow<T>(with_sign(round_to_odd(a), a.high));
 }
 // a x rounded once.
 template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Sum<Real> a, Real x) {
-    if constexpr (sizeof(T) == sizeof(Real)) return with_sign(fma(a.high, x, a.low * x), a.high * x);
+    if constexpr (__is_same(T, Real)) return with_sign(fma(a.high, x, a.low * x), a.high * x);
     else return rounded<T>(times(a, x));
 }
 
@@ -178,7 +178,7 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> one_minus(Quotient<Real> q) {
 }
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(Quotient<Real> q) {
     // Not with -excess: GCC makes another fma of that, and loses the sign of a zero.
-    if constexpr (sizeof(T) == sizeof(Real)) return fma(q.excess, -q.reciprocal, q.quotient);
+    if constexpr (__is_same(T, Real)) return fma(q.excess, -q.reciprocal, q.quotient);
     else return rounded<T>(q.pair());
 }
 template <class Real> SOFTFLOOR_INLINE Sum<Real> as_pair(Sum<Real> a) { return a; }
@@ -194,7 +194,7 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> as_pair(SignedQuotient<Real> q)
     return {with_sign(size.high, q.sign), size.low * with_sign(Real(1), q.sign)};
 }
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(SignedQuotient<Real> q) {
-    if constexpr (sizeof(T) == sizeof(Real)) return with_sign(rounded<T>(q.size), q.sign);
+    if constexpr (__is_same(T, Real)) return with_sign(rounded<T>(q.size), q.sign);
     else return rounded<T>(as_pair(q));
 }
 

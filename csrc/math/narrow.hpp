@@ -8,6 +8,9 @@ namespace {
 // Enumerations, not classes: the vectoriser takes them for the integers they are.
 enum class Float16 : uint16_t {};
 enum class Bfloat16 : uint16_t {};
+// A float16 where kernels compute with it: read as the float32 of the same value, written as a float32 that still has
+// to be rounded, to odd if it is not exact. Blocks of memory are converted apart (spread.hpp).
+enum class SpreadFloat16 : uint32_t {};
 
 SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) {
     float x;
@@ -23,6 +26,7 @@ SOFTFLOOR_INLINE uint32_t float_to_bits(float x) {
 // ---------------------------------------------- to float; float64 stays what it is
 SOFTFLOOR_INLINE double widen(double x) { return x; }
 SOFTFLOOR_INLINE float widen(float x) { return x; }
+SOFTFLOOR_INLINE float widen(SpreadFloat16 x) { return bits_to_float(uint32_t(x)); }
 SOFTFLOOR_INLINE float widen(Bfloat16 x) { return bits_to_float(uint32_t(x) << 16); }
 SOFTFLOOR_INLINE float widen(Float16 x) {
     uint32_t sign = (uint32_t(x) & 0x8000u) << 16, rest = (uint32_t(x) & 0x7fffu) << 13;
@@ -50,6 +54,7 @@ SOFTFLOOR_INLINE float round_to_odd(Sum<float> x) {
 
 template <class T> T narrow(float x);
 template <> SOFTFLOOR_INLINE float narrow<float>(float x) { return x; }
+template <> SOFTFLOOR_INLINE SpreadFloat16 narrow<SpreadFloat16>(float x) { return SpreadFloat16(float_to_bits(x)); }
 template <> SOFTFLOOR_INLINE Bfloat16 narrow<Bfloat16>(float x) {
     uint32_t bits = float_to_bits(x);
     return Bfloat16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
@@ -63,7 +68,7 @@ template <> SOFTFLOOR_INLINE Float16 narrow<Float16>(float x) {
     return Float16(sign | result);
 }
 template <class T> SOFTFLOOR_INLINE T narrow(double x) {
-    if constexpr (sizeof(T) == 4) return float(x);
+    if constexpr (__is_same(T, float)) return float(x);
     else return narrow<T>(round_to_odd(x));
 }
 SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
@@ -78,11 +83,12 @@ template <class T> struct Format {  // float16, bfloat16, float32
     SOFTFLOOR_INLINE static double load(T x) { return double(widen(x)); }
     template <class Number> SOFTFLOOR_INLINE static T store(Number x) {  // float or double
         T rounded = narrow<T>(x);
-        if constexpr (sizeof(T) == 4) return canonical(rounded);
+        if constexpr (__is_same(T, float)) return canonical(rounded);
         else return x == x ? rounded : quiet_nan();
     }
     SOFTFLOOR_INLINE static T quiet_nan() {
         if constexpr (__is_same(T, Bfloat16)) return Bfloat16(0x7fc0u);
+        else if constexpr (__is_same(T, SpreadFloat16)) return SpreadFloat16(0x7fc00000u);
         else return Float16(0x7e00u);
     }
 };
