@@ -264,6 +264,7 @@ class Format:
     name: str
     round: Callable[[mpf], float]
     suffix: str
+    ln2_bits: int  # of the high part where its multiples are to be exact
     exponential: int  # degree
     tail_end: mpf  # of the rational for gelu's tail
     tail: tuple[int, int]  # its degrees
@@ -291,12 +292,12 @@ class Format:
 
 
 FLOAT = Format(
-    "float", float32, "f", 5, mpf("13.2"), (4, 5),
+    "float", float32, "f", 24, 5, mpf("13.2"), (4, 5),
     {"silu": (mpf(1) / 16, 4), "gelu_tanh": (mpf(1) / 16, 4), "gelu": (mpf(1) / 4, 6)}, (mpf(1) / 2, 9),
 )  # fmt: skip
 DOUBLE = Format(
-    "double", float, "", 10, mpf("11.2"), (10, 11),
-    {"silu": (mpf(1) / 16, 9), "gelu_tanh": (mpf(1) / 16, 9), "gelu": (mpf(1) / 4, 13)}, (mpf(1) / 2, 19),
+    "double", float, "", 42, 10, mpf("8.2"), (9, 10),
+    {"silu": (mpf(1) / 16, 9), "gelu_tanh": (mpf(1) / 16, 9), "gelu": (mpf(3) / 8, 15)}, (mpf(1) / 2, 19),
 )  # fmt: skip
 
 
@@ -327,11 +328,15 @@ def compensated_exponential(form):
     def quotient(r):
         return sum(r ** (j - 2) / mpmath.factorial(j) for j in range(2, 60))
 
+    short = mpmath.nint(mpmath.log(2) * 2**form.ln2_bits) / 2**form.ln2_bits
     q = [form.round(c) for c in interpolate(quotient, -half, half, form.exponential)]
     error = error_in_bits(lambda r: (evaluate(q, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
     return [
         f"    static constexpr {form.name} log2_e = {form.number(1 / mpmath.log(2))};",
         f"    static constexpr Sum<{form.name}> ln2 = {form.sum(mpmath.log(2))};",
+        f"    // The same with {form.ln2_bits} bits in the high part.",
+        f"    static constexpr Sum<{form.name}> ln2_short = "
+        f"{{{form.number(short)}, {form.number(mpmath.log(2) - short)}}};",
         f"    // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r {error}",
         form.member("exponential", q),
     ]

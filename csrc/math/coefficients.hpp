@@ -124,6 +124,8 @@ template <class Real> struct Compensated;
 template <> struct Compensated<float> {
     static constexpr float log2_e = 0x1.7154760000000p+0f;
     static constexpr Sum<float> ln2 = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
+    // The same with 24 bits in the high part.
+    static constexpr Sum<float> ln2_short = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
     // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r 2^-30.3
     static constexpr float exponential[] = {
         0x1.0000000000000p-1f,
@@ -176,6 +178,8 @@ template <> struct Compensated<float> {
 template <> struct Compensated<double> {
     static constexpr double log2_e = 0x1.71547652b82fep+0;
     static constexpr Sum<double> ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
+    // The same with 42 bits in the high part.
+    static constexpr Sum<double> ln2_short = {0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45};
     // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r 2^-61.4
     static constexpr double exponential[] = {
         0x1.0000000000000p-1,
@@ -189,44 +193,42 @@ template <> struct Compensated<double> {
         0x1.27e4db46cddd1p-22,
         0x1.af4e554377204p-26,
         0x1.1f7340dbc337ep-29};
-    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, 11.2],
-    // coefficients rounded: relative error 2^-59.8
+    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, 8.2],
+    // coefficients rounded: relative error 2^-58.4
     static constexpr double tail_numerator[] = {
         -0x1.0ef759857935fp-2,
-        -0x1.3a36a028c90bbp-2,
-        -0x1.533638b788fd2p-3,
-        -0x1.8fd81629803efp-5,
-        -0x1.6e2ca05eae2e3p-8,
-        0x1.a504237892294p-10,
-        0x1.ec74708e056afp-11,
-        0x1.f01a934d33becp-13,
-        0x1.3938fed57ffc5p-15,
-        0x1.024251c0cb09cp-18,
-        0x1.043e67c0f2249p-22,
-        0x1.f22424d14115ap-28};
+        -0x1.179a1c79cfff5p-2,
+        -0x1.084e645ed87f6p-3,
+        -0x1.f6d5495894dd2p-6,
+        -0x1.f8f135cd852d1p-11,
+        0x1.e99d9063a47ebp-10,
+        0x1.6baa11a994adbp-11,
+        0x1.1d0c56e495701p-13,
+        0x1.143a68738fadfp-16,
+        0x1.3e7b73ad272e5p-20,
+        0x1.57489cf14c0fbp-25};
     static constexpr double tail_denominator[] = {
         0x1.0000000000000p+0,
-        0x1.ad07b945197c5p+0,
-        0x1.668d129f74968p+0,
-        0x1.827d10ffe1f40p-1,
-        0x1.276f8ca650d9fp-2,
-        0x1.4e65c9e608ad4p-4,
-        0x1.1d212d0855b56p-6,
-        0x1.6dfec5badb38fp-9,
-        0x1.5ad74e20f14f6p-12,
-        0x1.cf5d43da3bc2ep-16,
-        0x1.8a68775270f2dp-20,
-        0x1.465380793b55ap-25};
+        0x1.8c549994ac32cp+0,
+        0x1.3248c042a30aep+0,
+        0x1.2f62d0a6b13aep-1,
+        0x1.a59258438c41cp-3,
+        0x1.aaaee7ef3642ap-5,
+        0x1.3dac5dccc3329p-7,
+        0x1.57749706fedd5p-10,
+        0x1.0277fa4f35252p-13,
+        0x1.eaed0c28fd121p-18,
+        0x1.c1c305c78d9a3p-23};
     static constexpr Sum<double> inverse_sqrt_two_pi = {0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
     static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
     static constexpr Sum<double> gelu_tanh_cubic = {0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
-    // gelu': relative error 2^-59.1
-    static constexpr CompensatedZero<double, 12> gelu_zero = {
-        0x1.0000000000000p-2,
+    // gelu': relative error 2^-58.9
+    static constexpr CompensatedZero<double, 14> gelu_zero = {
+        0x1.8000000000000p-2,
         {-0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56, 0x1.65d4b5b9cdd03p-111},
-        {0x1.b9d98fa5a3215p-2, 0x1.fc79c0e42c557p-56},
+        {0x1.b9d98fa5a3215p-2, 0x1.fab7f022b4056p-56},
         0x1.8d9a941de3ac5p-2,
-        {-0x1.2a2ef9bb86622p-6, -0x1.d2fa4c17c7c7fp-4, -0x1.e4088244ea845p-7, 0x1.3e346def0e09ap-6, 0x1.297b9d651db18p-8, -0x1.258a6d38516b3p-9, -0x1.8680e7c90c1a7p-11, 0x1.86c7effd1fc70p-13, 0x1.6955a4c8f48b3p-14, -0x1.77f52d32b917cp-17, -0x1.ffaf7e5282559p-18, 0x1.9f0b2da1ec23cp-22}};
+        {-0x1.2a2ef9bb865d8p-6, -0x1.d2fa4c17c7d57p-4, -0x1.e4088244f5f0dp-7, 0x1.3e346def30218p-6, 0x1.297b9d6e9d616p-8, -0x1.258a6d753edf8p-9, -0x1.8680f61d0ac95p-11, 0x1.86c85425175a6p-13, 0x1.69607815bb7cfp-14, -0x1.7842916f834c8p-17, -0x1.03d88f269d0f6p-17, 0x1.cc4dca1f7d367p-22, 0x1.27a5ea583679cp-21, 0x1.725066f24f679p-28}};
     // gelu_tanh': relative error 2^-59.9
     static constexpr CompensatedZero<double, 8> gelu_tanh_zero = {
         0x1.0000000000000p-4,

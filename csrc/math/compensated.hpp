@@ -117,12 +117,12 @@ template <int largest = 24, class Real> SOFTFLOOR_INLINE OpenExponential<Real> e
     return {multiple.factor, first, rest_of_exponential(C::exponential, first, lost)};
 }
 
-// y.high + y.low, |y.high| <= 87 or 700, |y.low| <= 2^-16.
+// y.high + y.low, |y.high| <= 87 or 700, |y.low| <= 2^-16. In double the first difference is exact.
 template <class Real> SOFTFLOOR_INLINE OpenExponential<Real> exponential(Sum<Real> y) {
     using C = coefficients::Compensated<Real>;
     MultipleOfLn2<Real> multiple(y.high);
-    Real rounded = fma(-multiple.k, C::ln2.high, y.high);
-    Real lost = fma(-multiple.k, C::ln2.low, y.low), first = rounded + lost;
+    Real rounded = fma(-multiple.k, C::ln2_short.high, y.high);
+    Real lost = fma(-multiple.k, C::ln2_short.low, y.low), first = rounded + lost;
     return {multiple.factor, first, rest_of_exponential(C::exponential, first, lost - (first - rounded))};
 }
 

@@ -35,7 +35,7 @@ struct Gelu {
     // max(x, 0) - (t/2) G(t) / D(t), with D = 1/R (math/normal.hpp) as
     //   D(t) = 1 + a t + t N(t)/M(t),  a = 17/16, where the last term is at most 0.1 D, so that its rounding errors
     //   count for little.
-    template <class Real> static constexpr Real compensated_limit = 11;
+    template <class Real> static constexpr Real compensated_limit = sizeof(Real) == 4 ? 11 : 8;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         using C = coefficients::Compensated<Real>;
         constexpr Real one = 1, zero = 0, a = coefficients::tail_slope;
