@@ -65,7 +65,7 @@ def disassembly():
     for line in tool("objdump", "--disassemble", "--demangle", "--no-show-raw-insn", EXTENSION).splitlines():
         header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
         if header:
-            loops = "run|run_single|compute_covered"
+            loops = "run|run_wide|compute_covered"
             match = re.match(rf"[a-z ]+ softfloor::.*?::({loops})<(.*)>\(void const\* const\*", header[1])
             name = match and (match[1], match[2].replace("softfloor::", "").replace("(anonymous namespace)::", ""))
             if name:
@@ -100,14 +100,12 @@ def arithmetic(body, register, exact):
 def test_loops_are_vectorised(kernel, exact):
     """Each kernel has one body of 512-bit arithmetic (v4), one of 256-bit (v3) and one for any x86-64.
 
-    Those with float32 arithmetic have two such loops: that one, and the wider text for what it does not cover.
+    Those with compensated arithmetic have two such loops: that one, and the wide text for what it does not cover.
     """
     bodies = disassembly()
     if not bodies:
         pytest.skip("the extension is stripped or not for x86-64")
-    loops = [f for f in ("compute_covered", "run_single") if (f, kernel) in bodies] or ["run"]
-    if "compute_covered" in loops and "run_single" not in loops:  # inlined
-        loops.append("run")
+    loops = [f for f in ("compute_covered", "run_wide") if (f, kernel) in bodies] or ["run"]
     for function in loops:
         found = bodies[function, kernel]
         widths = ["zmm" if "%zmm" in body else "ymm" if "%ymm" in body else "xmm" for body in found]
