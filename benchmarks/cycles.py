@@ -51,7 +51,9 @@ def _bodies() -> dict[str, list[list[str]]]:
     for line in text.splitlines():
         header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
         if header:
-            match = re.match(r".*?softfloor::.*?::(?:run|run_wide|compute_covered)<(.*)>\(void const\* const\*", header[1])
+            match = re.match(
+                r".*?softfloor::.*?::(?:run|run_wide|compute_covered)<(.*)>\(void const\* const\*", header[1]
+            )
             current = [] if match else None
             if match:
                 name = match[1].replace("softfloor::", "").replace("(anonymous namespace)::", "")
