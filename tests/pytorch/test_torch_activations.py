@@ -182,6 +182,12 @@ def test_meta_tensors_and_other_devices_that_are_compiled():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_other_devices_compiled_without_gradients(name):
+    x = torch.empty(2, 3, device="meta")
+    assert torch.compile(getattr(st, name), fullgraph=True, backend="aot_eager")(x).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_in_place(name):
     function, x = getattr(st, name), samples(torch.float32)
     for given in (x.clone(), x.clone().t()):

@@ -126,7 +126,9 @@ class Operator:
         return self.formula(*args)
 
     def with_backward(self, *args: Any) -> Any:
-        return _Formula.apply(self, *args)
+        # Where nothing needs a gradient, Dynamo takes `forward` for one without a context if it is called with as many
+        # arguments as it names.
+        return _Formula.apply(self, *args) if _differentiated(args) else self.formula(*args)
 
     def of_plain(self, *args: Any) -> Any:
         """The value alone, of plain tensors: derivatives are taken care of."""
