@@ -12,7 +12,8 @@ from pathlib import Path
 import mpmath
 from mpmath import mpf
 
-from coefficients import ROOT, error_in_bits, evaluate, interpolate
+from coefficients import ROOT
+from fitting import error_in_bits, evaluate, interpolate
 
 MODULE = ROOT / "src" / "softfloor" / "jax" / "erfc_coefficients.py"
 
