@@ -9,7 +9,7 @@
 namespace softfloor {
 
 // An integer in units of 2^-1074, the smallest double, in chunks of 32 bits. A chunk has room for the carries of many
-// additions: a number adds less than 2^53 to two of them.
+// additions: a number adds less than 2^52 to each of two.
 class ExactSum {
   public:
     static constexpr int count = 67;

@@ -56,10 +56,12 @@ inline bool can_stream(const Operands& all, size_t n) {
 
 // Whether streaming is faster depends on the machine, the function and the number of threads: it saves the loads of the
 // results' lines, and costs a copy. Both ways are tried, and the faster one is taken; now and then the other is tried
-// again. Only speed depends on it, never a result.
+// again. What is known of each falls at once and rises slowly: a call that first writes fresh memory takes many times
+// as long as the next. Only speed depends on it, never a result.
 class StoreChoice {
-    std::atomic<double> plain{0.0}, streamed{0.0};  // nanoseconds per element, averaged over the latest calls
+    std::atomic<double> plain{unknown}, streamed{unknown};  // nanoseconds per element
     std::atomic<unsigned> calls{0};
+    static constexpr double unknown = 1e30;
 
   public:
     StoreChoice() = default;
@@ -71,9 +73,9 @@ class StoreChoice {
         return call < 4 ? call % 2 == 0 : faster != (call % 32 == 31);
     }
     void add(bool stream, double nanoseconds) {
-        std::atomic<double>& average = stream ? streamed : plain;
-        double before = average.load(std::memory_order_relaxed);
-        average.store(before == 0.0 ? nanoseconds : before + (nanoseconds - before) / 4, std::memory_order_relaxed);
+        std::atomic<double>& known = stream ? streamed : plain;
+        double before = known.load(std::memory_order_relaxed), rise = nanoseconds - before;
+        known.store(rise < 0 ? nanoseconds : before + rise / 8, std::memory_order_relaxed);
     }
 };
 

@@ -78,7 +78,6 @@ class ElementCost {
         unsigned count = calls.fetch_add(1, std::memory_order_relaxed);
         return count < young || count % 16 == 0;
     }
-    bool is_young() const { return calls.load(std::memory_order_relaxed) < young; }
     template <class Run> void measure(size_t elements, Run run) {
         Clock::time_point start = Clock::now();
         run();

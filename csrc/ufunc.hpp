@@ -98,22 +98,21 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     for (int k = operands.inputs; k < operands.inputs + operands.outputs; ++k)
         for (int j = 0; j < k; ++j)
             if (n > 1 && entangled(operands, j, k, n)) block_size = 1;
-    bool contiguous = block_size == block, stream = contiguous && can_stream(operands, n);
+    bool contiguous = block_size == block, can_choose = contiguous && can_stream(operands, n);
     for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.contiguous(k);
     size_t page = 4096 / size;  // threads share no page, so each first touches its own
-    StoreChoice& choice = loop.choices[thread_count() > 1];
-    bool choose = stream;
-    if (choose) stream = choice.streams();
-    auto run = [&] {
+    auto run = [&](bool stream) {
         parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
             if (stream) streamed_range(kernel, operands, begin, end);
             else if (contiguous) contiguous_range(kernel, operands, begin, end);
             else blocked_range(kernel, operands, begin, end, block_size);
         });
     };
-    if (!choose) return run();
+    if (!can_choose) return run(false);
+    StoreChoice& choice = loop.choices[thread_count() > 1];
+    bool stream = choice.streams();
     Clock::time_point start = Clock::now();
-    run();
+    run(stream);
     choice.add(stream, std::chrono::duration<double, std::nano>(Clock::now() - start).count() / double(n));
 }
 

@@ -67,6 +67,9 @@ def test_pytorch_issues_70348_75181_and_116349_all_ignored_gives_zero(dtype):
         loss, gradient = sf.nll.value_and_grad(q, targets, **keywords)
         assert_same_bits(loss, dtype(0))
         assert (gradient == 0).all()
+    loss, gradient = sf.nll.value_and_grad(np.empty((3, 0), dtype), np.empty(0, int), axis=0)
+    assert float(loss) == 0
+    assert gradient.shape == (3, 0)
     loss, gradient = sf.nll.value_and_grad(np.empty((0, 3), dtype), np.empty(0, int))
     assert_same_bits(loss, dtype(0))
     assert gradient.shape == (0, 3)

@@ -54,7 +54,6 @@ def float_array(name, coefficients):
 def exponential():
     ln2 = mpmath.log(2)
     half = ln2 / 2 * mpf("1.001")  # the reduced argument may pass ln(2)/2 by the rounding of its multiple
-    high = mpf(int(ln2 * 2**42)) / 2**42
 
     def quotient(power):
         def q(r):
@@ -62,13 +61,7 @@ def exponential():
 
         return q
 
-    lines = [
-        f"constexpr double log2_e = {hexadecimal(1 / ln2)};",
-        f"constexpr Pair ln2 = {pair(ln2)};",
-        "// ln 2 = ln2_high + ln2_low, ln2_high with 42 bits: its product with an 11-bit integer is exact.",
-        f"constexpr double ln2_high = {hexadecimal(high)};",
-        f"constexpr double ln2_low = {hexadecimal(ln2 - high)};",
-    ]
+    lines = []
     for name, power, degree in (("exp_double", 2, 5), ("exp_pair", 3, 9)):
         c = interpolate(quotient(power), -half, half, degree)
         error = error_in_bits(
@@ -94,7 +87,6 @@ def exponential_of_rows():
     c = [float32(x) for x in minimax(quotient, lambda r: r * r / mpmath.exp(r), -half, half, 4)]
     error = error_in_bits(lambda r: (evaluate(c, r) - quotient(r)) * r**2 / mpmath.exp(r), -half, half)
     return [
-        f"constexpr float log2_e_float = {hexadecimal(float32(1 / ln2))}f;",
         "// ln 2 = ln2_grid + ln2_rest, ln2_grid a multiple of 2^-15.",
         f"constexpr float ln2_grid = {hexadecimal(high)}f;",
         f"constexpr float ln2_rest = {hexadecimal(float32(ln2 - high))}f;",
@@ -112,7 +104,6 @@ def normal_tail():
     top, bottom = rational(ratio, (5, 6), nodes)
     error = error_in_bits(lambda t: evaluate(top, t) / evaluate(bottom, t) / ratio(t) - 1, mpf(0), end, 801)
     lines = [
-        f"constexpr Pair inverse_sqrt_two_pi = {pair(1 / mpmath.sqrt(2 * mpmath.pi))};",
         f"// e^(t^2/2) erfc(t/sqrt 2) on [0, 14.5]: relative error {error}",
         array("tail_numerator", top),
         array("tail_denominator", bottom),
@@ -159,11 +150,7 @@ def slopes_with_a_zero():
 def zeros_of_slopes():
     radius = mpf(1) / 8
     short_degree, long_degree = 5, 11  # odd: no interpolation node at the zero itself
-    c1 = mpmath.sqrt(8 / mpmath.pi)
     lines = [
-        "// gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))",
-        f"constexpr Pair gelu_tanh_linear = {pair(c1)};",
-        f"constexpr Pair gelu_tanh_cubic = {pair(c1 * mpf('0.044715'))};",
         "// A slope near its zero x0, divided by x - x0, on |x - x0| <= zero_radius.",
         f"constexpr double zero_radius = {hexadecimal(radius)};",
         "struct Zero {",
@@ -248,10 +235,11 @@ def compensated():
         "    Real linear_term;",
         "    Real polynomial[count];",
         "};",
-        "template <class Real> struct Compensated;",
+        "// Constants and polynomials in a format.",
+        "template <class Real> struct In;",
     ]
     for form in (FLOAT, DOUBLE):
-        lines += [f"template <> struct Compensated<{form.name}> {{", *compensated_exponential(form)]
+        lines += [f"template <> struct In<{form.name}> {{", *compensated_exponential(form)]
         lines += [*compensated_tail(form), *compensated_zeros(form), "};"]
     return lines
 
@@ -268,7 +256,8 @@ def compensated_exponential(form):
     return [
         f"    static constexpr {form.name} log2_e = {form.number(1 / mpmath.log(2))};",
         f"    static constexpr Sum<{form.name}> ln2 = {form.sum(mpmath.log(2))};",
-        f"    // The same with {form.ln2_bits} bits in the high part.",
+        f"    // The same with {form.ln2_bits} bits in the high part"
+        f"{': its product with an 11-bit integer is exact' if form.ln2_bits == 42 else ''}.",
         f"    static constexpr Sum<{form.name}> ln2_short = "
         f"{{{form.number(short)}, {form.number(mpmath.log(2) - short)}}};",
         f"    // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r {error}",
@@ -310,6 +299,7 @@ def compensated_tail(form):
         form.member("tail_numerator", top),
         form.member("tail_denominator", bottom),
         f"{of} inverse_sqrt_two_pi = {form.sum(1 / mpmath.sqrt(2 * mpmath.pi))};",
+        "    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))",
         f"{of} gelu_tanh_linear = {form.sum(c1)};",
         f"{of} gelu_tanh_cubic = {form.sum(c1 * mpf('0.044715'))};",
     ]

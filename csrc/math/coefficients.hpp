@@ -7,11 +7,6 @@ namespace softfloor {
 namespace {
 namespace coefficients {
 
-constexpr double log2_e = 0x1.71547652b82fep+0;
-constexpr Pair ln2 = Pair{0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
-// ln 2 = ln2_high + ln2_low, ln2_high with 42 bits: its product with an 11-bit integer is exact.
-constexpr double ln2_high = 0x1.62e42fefa3800p-1;
-constexpr double ln2_low = 0x1.ef35793c76730p-45;
 // (e^r - sum of r^j/j!, j < 2) / r^2 on |r| <= ln(2)/2: error of e^r 2^-32.1
 constexpr double exp_double[] = {
     0x1.0000000ba132cp-1,
@@ -33,7 +28,6 @@ constexpr double exp_pair[] = {
     0x1.af390ba7e6f47p-26,
     0x1.1f6717774d5e0p-29};
 
-constexpr float log2_e_float = 0x1.7154760000000p+0f;
 // ln 2 = ln2_grid + ln2_rest, ln2_grid a multiple of 2^-15.
 constexpr float ln2_grid = 0x1.62e4000000000p-1f;
 constexpr float ln2_rest = 0x1.7f7d1c0000000p-20f;
@@ -45,7 +39,6 @@ constexpr float exp_float[] = {
     0x1.1239e20000000p-7f,
     0x1.6a24340000000p-10f};
 
-constexpr Pair inverse_sqrt_two_pi = Pair{0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
 // e^(t^2/2) erfc(t/sqrt 2) on [0, 14.5]: relative error 2^-33.4
 constexpr double tail_numerator[] = {
     0x1.0000000000000p+0,
@@ -80,9 +73,6 @@ constexpr double tail_table[tail_table_columns][tail_table_rows] = {
     {0x1.37bbf60014e58p-9, 0x1.0440fa27199e1p-9, 0x1.b35c7791573cep-10, 0x1.6cd0c7b0da749p-10, 0x1.324253a9feabfp-10, 0x1.0190c5f3caa95p-10, 0x1.b2003b70e4468p-11, 0x1.6e4b0eeb89733p-11, 0x1.35aff8bd5756cp-11, 0x1.0647c83f981e4p-11, 0x1.bd0476a9b2fb6p-12, 0x1.7a2bcf8267bf8p-12, 0x1.41e6716788dc9p-12, 0x1.1273c9df2b4d9p-12, 0x1.d4c1866d38a0dp-13, 0x1.90f3bb028719cp-13, 0x1.3e4a3fa67fc93p-13, 0x1.d61e242cacc72p-14, 0x1.5d4b9dd6ba270p-14, 0x1.05104313345e0p-14, 0x1.887e4d304bac4p-15, 0x1.28b50415e8139p-15, 0x1.c30e710aa9a84p-16, 0x1.58aee790a39bbp-16, 0x1.08c4af727ff3ep-16, 0x1.98d3c7924dc53p-17, 0x1.3d31907225794p-17, 0x1.ee90bab3129adp-18, 0x1.835e01ebc64efp-18, 0x1.30c9d6f5ab584p-18, 0x1.e1c1e273a89efp-19, 0x1.7e62ba5eb30b9p-19, 0x1.10d5ed015c632p-19, 0x1.6047b1262addbp-20, 0x1.cdde9560d718ep-21, 0x1.33328e3398b5fp-21, 0x1.9e4ce5177f333p-22, 0x1.1b0969e999b1ap-22, 0x1.87888175c9315p-23, 0x1.120130e7cfc61p-23, 0x1.83cdd30bc3cd8p-24, 0x1.1559a71643416p-24, 0x1.90b79301f6c1cp-25, 0x1.2441dfb546303p-25, 0x1.ae32d5e81b232p-26, 0x1.3f5f8f0a040fdp-26, 0x1.de1e569fe0753p-27, 0x1.68b46e9d4eb84p-27, 0x1.e02307002fc29p-28, 0x1.1d2ff40b9bcfap-28, 0x1.5b8c0f2a0e3b3p-29, 0x1.b18eb3961f191p-30, 0x1.144a0610858a4p-30, 0x1.672760f7dcfb2p-31, 0x1.db7214c6608b4p-32, 0x1.400921ab83d06p-32, 0x1.b59eb8efac575p-33, 0x1.2f91296ca6110p-33, 0x1.aade8f3d724f0p-34, 0x1.2fec5d700e541p-34, 0x1.b5e38a2e969e5p-35, 0x1.3ef0b2610d156p-35, 0x1.d56c1f81523ddp-36, 0x1.5cd0e88950a82p-36, 0x1.c7502ccc80bbap-37, 0x1.08a6fb4225d6fp-37, 0x1.3d004016593cfp-38, 0x1.860b908fa7e69p-39, 0x1.ebb4962b90001p-40, 0x1.3cd386e183bb7p-40, 0x1.a08de9e51fd93p-41, 0x1.16e6e66d93589p-41, 0x1.7bcf46c72a2c7p-42, 0x1.06a64760d7d18p-42, 0x1.707e5f09c016bp-43, 0x1.05f1b02a455e0p-43, 0x1.7904d2784d8a6p-44, 0x1.12739419ca7ddp-44, 0x1.93df76411410ep-45, 0x1.2c26d0d4ba360p-45, 0x1.88104c048d429p-46, 0x1.c881da815dfebp-47, 0x1.11fd22dc5ad9bp-47, 0x1.51f71247920a9p-48, 0x1.ab36904576287p-49},
     {-0x1.922d4a226c1cep-11, -0x1.4c4a4c75ec3c1p-11, -0x1.130ffb6e13a7dp-11, -0x1.c839c5deae6bfp-12, -0x1.7b0c55b3eedcdp-12, -0x1.3b7f89b630974p-12, -0x1.07130e399d568p-12, -0x1.b7809ff99256cp-13, -0x1.6fc5255ccf68ap-13, -0x1.3447bc6f0da5fp-13, -0x1.02db8218c3125p-13, -0x1.b374733a1be06p-14, -0x1.6ee176267152bp-14, -0x1.359e75e8f30a4p-14, -0x1.05b946c1e4d80p-14, -0x1.bb3184c304205p-15, -0x1.5a7c83347245ep-15, -0x1.f5822bbcf3981p-16, -0x1.6d2fe7298b662p-16, -0x1.0b867fc2c5379p-16, -0x1.8a4573063d247p-17, -0x1.24340a1c75411p-17, -0x1.b38c040a59533p-18, -0x1.4661bfddb424dp-18, -0x1.ebc4a29ee35cep-19, -0x1.7468fb33dee8fp-19, -0x1.1b7464d41099ep-19, -0x1.b1a2125144825p-20, -0x1.4d4aaefc4530dp-20, -0x1.0160376cfad91p-20, -0x1.8f54494c36190p-21, -0x1.372ccad883fafp-21, -0x1.b00d8ecf1567fp-22, -0x1.0d18c1af710a4p-22, -0x1.54975913a4b50p-23, -0x1.b5a9346e92438p-24, -0x1.1d46990427d01p-24, -0x1.79054ec21b237p-25, -0x1.f8cbcf2e69438p-26, -0x1.56252961fe821p-26, -0x1.d54bc71ac29b5p-27, -0x1.4579c2f0f4063p-27, -0x1.c84d474eefa13p-28, -0x1.431f95815f5a6p-28, -0x1.ce1520bcebdfcp-29, -0x1.4d770ba398129p-29, -0x1.e58d72d613b43p-30, -0x1.647ca2ba79760p-30, -0x1.c8009100963bap-31, -0x1.01553478284ddp-31, -0x1.2a89fa8bc164fp-32, -0x1.633252ebf67ffp-33, -0x1.b088132938423p-34, -0x1.0d0c4e1512e61p-34, -0x1.55654e2892248p-35, -0x1.b9339201ca18bp-36, -0x1.21fa2e5bfa123p-36, -0x1.833de86581e6dp-37, -0x1.0666704c5fb12p-37, -0x1.6888793504062p-38, -0x1.f5c6a048e8dc1p-39, -0x1.6168821e4dc10p-39, -0x1.f77bb53bd447fp-40, -0x1.6a7a4f1a40fdap-40, -0x1.c3f7ca21fc4d0p-41, -0x1.efba96c3f3705p-42, -0x1.18f57fa65608dp-42, -0x1.48099c27722ffp-43, -0x1.8962765969808p-44, -0x1.e356e42f3146bp-45, -0x1.2f92f04471216p-45, -0x1.8521d1800dec3p-46, -0x1.fc28fdd664e2cp-47, -0x1.51870bcc8b9cbp-47, -0x1.c787f99f2f673p-48, -0x1.37ef3fe2b0f9dp-48, -0x1.b110f8c2c0300p-49, -0x1.3074e16538148p-49, -0x1.b12eafb27c6f7p-50, -0x1.379a0c8f79d0ep-50, -0x1.844f44fe5319fp-51, -0x1.aa00683d3521fp-52, -0x1.e3641d4f9aa9fp-53, -0x1.1aa8a476920c3p-53, -0x1.53a94fa084d98p-54}};
 
-// gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
-constexpr Pair gelu_tanh_linear = Pair{0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
-constexpr Pair gelu_tanh_cubic = Pair{0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
 // A slope near its zero x0, divided by x - x0, on |x - x0| <= zero_radius.
 constexpr double zero_radius = 0x1.0000000000000p-3;
 struct Zero {
@@ -120,8 +110,9 @@ template <class Real, int count> struct CompensatedZero {
     Real linear_term;
     Real polynomial[count];
 };
-template <class Real> struct Compensated;
-template <> struct Compensated<float> {
+// Constants and polynomials in a format.
+template <class Real> struct In;
+template <> struct In<float> {
     static constexpr float log2_e = 0x1.7154760000000p+0f;
     static constexpr Sum<float> ln2 = {0x1.62e4300000000p-1f, -0x1.05c6100000000p-29f};
     // The same with 24 bits in the high part.
@@ -151,6 +142,7 @@ template <> struct Compensated<float> {
         0x1.9fbd8a0000000p-6f,
         0x1.04ec680000000p-9f};
     static constexpr Sum<float> inverse_sqrt_two_pi = {0x1.9884540000000p-2f, -0x1.8579360000000p-27f};
+    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
     static constexpr Sum<float> gelu_tanh_linear = {0x1.9884540000000p+0f, -0x1.8579360000000p-25f};
     static constexpr Sum<float> gelu_tanh_cubic = {0x1.2444f20000000p-4f, 0x1.49b16a0000000p-29f};
     // gelu': relative error 2^-27.3
@@ -175,10 +167,10 @@ template <> struct Compensated<float> {
         0x1.2c56340000000p-3f,
         {0x1.353eae0000000p-6f, -0x1.f2c6940000000p-7f, -0x1.b0a9420000000p-8f}};
 };
-template <> struct Compensated<double> {
+template <> struct In<double> {
     static constexpr double log2_e = 0x1.71547652b82fep+0;
     static constexpr Sum<double> ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
-    // The same with 42 bits in the high part.
+    // The same with 42 bits in the high part: its product with an 11-bit integer is exact.
     static constexpr Sum<double> ln2_short = {0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45};
     // (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, coefficients rounded: error of e^r 2^-61.4
     static constexpr double exponential[] = {
@@ -220,6 +212,7 @@ template <> struct Compensated<double> {
         0x1.eaed0c28fd121p-18,
         0x1.c1c305c78d9a3p-23};
     static constexpr Sum<double> inverse_sqrt_two_pi = {0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
+    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
     static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
     static constexpr Sum<double> gelu_tanh_cubic = {0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
     // gelu': relative error 2^-58.9

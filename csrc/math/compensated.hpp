@@ -17,7 +17,7 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> operator*(Sum<Real> a, Sum<Real
     Real error = fma(a.high, b.high, -product);
     return {product, fma(a.low, b.high, fma(a.high, b.low, error))};
 }
-template <class Real> SOFTFLOOR_INLINE Sum<Real> exact_sum(Real a, Real b) {
+template <class Real> SOFTFLOOR_INLINE Sum<Real> error_free_sum(Real a, Real b) {
     Real sum = a + b, part = sum - a;
     return {sum, (a - (sum - part)) + (b - part)};
 }
@@ -44,7 +44,7 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> plus_one(Sum<Real> a) {
 
 template <class Real> SOFTFLOOR_INLINE Sum<Real> operator-(Sum<Real> a) { return {-a.high, -a.low}; }
 template <class Real> SOFTFLOOR_INLINE Sum<Real> operator+(Sum<Real> a, Sum<Real> b) {
-    Sum<Real> sum = exact_sum(a.high, b.high);
+    Sum<Real> sum = error_free_sum(a.high, b.high);
     return {sum.high, sum.low + (a.low + b.low)};
 }
 template <class Real> SOFTFLOOR_INLINE Sum<Real> operator-(Sum<Real> a, Sum<Real> b) { return a + -b; }
@@ -91,7 +91,7 @@ template <class Real> struct MultipleOfLn2 {
     Real k, factor;
     SOFTFLOOR_INLINE explicit MultipleOfLn2(Real y) {
         constexpr Real shift = sizeof(Real) == 4 ? Real(0x1.8p23 + 127.0) : Real(round_shift + 1023.0);
-        Real shifted = fma(y, coefficients::Compensated<Real>::log2_e, shift);
+        Real shifted = fma(y, coefficients::In<Real>::log2_e, shift);
         k = shifted - shift;
         factor = shifted_to_exponent(shifted);
     }
@@ -106,7 +106,7 @@ SOFTFLOOR_INLINE Real rest_of_exponential(const Real (&c)[count], Real first, Re
 // in float 1 is enough for that up to 24, and 1 + first up to 87; in double, where k times what is left out comes to
 // 2^-49, 1 + first + first^2/2 up to 40.
 template <int largest = 24, class Real> SOFTFLOOR_INLINE OpenExponential<Real> exponential(Real y) {
-    using C = coefficients::Compensated<Real>;
+    using C = coefficients::In<Real>;
     MultipleOfLn2<Real> multiple(y);
     Real first = fma(-multiple.k, C::ln2.high, y);
     Real lost = -multiple.k * C::ln2.low;
@@ -119,7 +119,7 @@ template <int largest = 24, class Real> SOFTFLOOR_INLINE OpenExponential<Real> e
 
 // y.high + y.low, |y.high| <= 87 or 700, |y.low| <= 2^-16. In double the first difference is exact.
 template <class Real> SOFTFLOOR_INLINE OpenExponential<Real> exponential(Sum<Real> y) {
-    using C = coefficients::Compensated<Real>;
+    using C = coefficients::In<Real>;
     MultipleOfLn2<Real> multiple(y.high);
     Real rounded = fma(-multiple.k, C::ln2_short.high, y.high);
     Real lost = fma(-multiple.k, C::ln2_short.low, y.low), first = rounded + lost;
@@ -143,7 +143,7 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> one_plus_moderate(OpenExponenti
 }
 // 1 + e for any factor.
 template <class Real> SOFTFLOOR_INLINE Sum<Real> one_plus(OpenExponential<Real> e) {
-    Sum<Real> whole = exact_sum(Real(1), e.factor);
+    Sum<Real> whole = error_free_sum(Real(1), e.factor);
     Real high = fma(e.factor, e.first, whole.high);
     return {high, fma(e.factor, e.rest, fma(e.factor, e.first, whole.high - high)) + whole.low};
 }

@@ -25,9 +25,9 @@ template <> constexpr double exponential_limit<Pair> = 1600.0;
 SOFTFLOOR_INLINE Exponential<double> exponential_of_minus(double t) {
     t = at_most(t, exponential_limit<double>);
     // The low bits of shifted hold k + 1023: one sum rounds, one shift makes the power of two.
-    double shifted = -t * coefficients::log2_e + (round_shift + 1023.0);
+    double shifted = -t * coefficients::In<double>::log2_e + (round_shift + 1023.0);
     double k = shifted - (round_shift + 1023.0), factor = bits_to_double(double_to_bits(shifted) << 52);
-    double r = __builtin_fma(-k, coefficients::ln2.hi, -t);
+    double r = __builtin_fma(-k, coefficients::In<double>::ln2.high, -t);
     double p = __builtin_fma(r * r, polynomial(coefficients::exp_double, r), r);
     double value = (1.0 + p) * factor;
     return {value, {}, value, __builtin_fma(p, factor, factor - 1.0)};
@@ -35,10 +35,10 @@ SOFTFLOOR_INLINE Exponential<double> exponential_of_minus(double t) {
 
 SOFTFLOOR_INLINE Exponential<Pair> exponential_of_minus(Pair t) {
     t = at_most(t, exponential_limit<Pair>);
-    double k = round_to_integer(-t.hi * coefficients::log2_e);
-    // k * ln2_high is exact (11 + 42 bits) and so is the difference.
-    double high = __builtin_fma(-k, coefficients::ln2_high, -t.hi);
-    Pair r = two_sum(high, __builtin_fma(-k, coefficients::ln2_low, -t.lo));
+    double k = round_to_integer(-t.hi * coefficients::In<double>::log2_e);
+    // k * ln2_short.high is exact (11 + 42 bits) and so is the difference.
+    double high = __builtin_fma(-k, coefficients::In<double>::ln2_short.high, -t.hi);
+    Pair r = two_sum(high, __builtin_fma(-k, coefficients::In<double>::ln2_short.low, -t.lo));
     Pair half_square = two_product(r.hi, 0.5 * r.hi);
     double rest = __builtin_fma(half_square.hi * (r.hi + r.hi), polynomial(coefficients::exp_pair, r.hi),
                                 __builtin_fma(r.lo, r.hi, r.lo));

@@ -32,7 +32,7 @@ struct RowExponential {
         if constexpr (!plain) x = (x - shift) * unit;
         x = x < lowest ? lowest : x;
         float distance = plain ? x - middle : fma(x, scale, -middle);
-        float shifted = fma(distance, log2_e_float, round_shift), k = shifted - round_shift;
+        float shifted = fma(distance, In<float>::log2_e, round_shift), k = shifted - round_shift;
         float start = fma(k, ln2_grid, middle);
         float r = plain ? x - start : fma(x, scale_rest, fma(x, scale, -start));
         r = fma(-k, ln2_rest, r);

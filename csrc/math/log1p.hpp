@@ -14,7 +14,7 @@ SOFTFLOOR_INLINE double log1p_of(double s) {
     double u = k == 0 ? s / (2.0 + s) : (m - 1.0) / (m + 1.0);
     constexpr double atanh_series[] = {1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17};
     double log_of_m = 2.0 * u * polynomial(atanh_series, u * u);
-    double result = __builtin_fma(double(k), coefficients::ln2.hi, log_of_m);
+    double result = __builtin_fma(double(k), coefficients::In<double>::ln2.high, log_of_m);
     return whole <= largest<Pair> ? result : whole;  // inf and NaN pass
 }
 

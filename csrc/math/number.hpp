@@ -176,9 +176,9 @@ template <class Real, int count> SOFTFLOOR_INLINE Real polynomial(const Real (&c
 }
 
 // A constant known to more digits than a double holds, as the number format at hand sees it.
-template <class N> constexpr N constant(Pair value);
-template <> SOFTFLOOR_INLINE constexpr double constant<double>(Pair value) { return value.hi; }
-template <> SOFTFLOOR_INLINE constexpr Pair constant<Pair>(Pair value) { return value; }
+template <class N> constexpr N constant(Sum<double> value);
+template <> SOFTFLOOR_INLINE constexpr double constant<double>(Sum<double> value) { return value.high; }
+template <> SOFTFLOOR_INLINE constexpr Pair constant<Pair>(Sum<double> value) { return {value.high, value.low}; }
 
 // ---------------------------------------------- Scaled
 // mantissa * 2^power. float64 results reach down to 2^-1074, where no pair is accurate any more, so the power of two is

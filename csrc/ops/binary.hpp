@@ -14,7 +14,7 @@ SOFTFLOOR_INLINE double log1p_of_fraction(double s) {
     bool above = s > 0x1.a827999fcef32p-2;
     double u = (above ? s - 1.0 : s) / (above ? s + 3.0 : s + 2.0);
     constexpr double atanh_series[] = {1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17};
-    return __builtin_fma(2.0 * u, polynomial(atanh_series, u * u), above ? coefficients::ln2.hi : 0.0);
+    return __builtin_fma(2.0 * u, polynomial(atanh_series, u * u), above ? coefficients::In<double>::ln2.high : 0.0);
 }
 SOFTFLOOR_INLINE Pair log1p_of_fraction(Pair s) {
     double y = log1p_of_fraction(s.hi);
@@ -97,7 +97,7 @@ struct SingleBinaryTerms {
         constexpr float series[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9, 2.0f / 11, 2.0f / 13, 2.0f / 15};
         Sum<float> u = divide(tail, plus_tail(2.0f)).pair();
         float square = u.high * u.high, cubic = u.high * square * polynomial(series, square);
-        Sum<float> sum = exact_sum(above, 2.0f * u.high);
+        Sum<float> sum = error_free_sum(above, 2.0f * u.high);
         return sum.high + (sum.low + (2.0f * u.low + cubic));
     }
     SOFTFLOOR_INLINE float slope(Sum<float> scale) const {

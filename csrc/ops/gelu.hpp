@@ -27,7 +27,7 @@ struct Gelu {
         Scaled<N> value = select(negative, Scaled<N>{below * g.mantissa, g.power}, Scaled<N>{size - below * g.value});
         value.mantissa = keep_infinity(with_sign(value.mantissa, x), select(negative, N(0.0), x));
 
-        N bend = half_ratio - t * constant<N>(coefficients::inverse_sqrt_two_pi);
+        N bend = half_ratio - t * constant<N>(coefficients::In<double>::inverse_sqrt_two_pi);
         Scaled<N> slope = select(negative, Scaled<N>{bend * g.mantissa, g.power}, Scaled<N>{N(1.0) - bend * g.value});
         return {value, around(coefficients::gelu_zero, x, slope)};
     }
@@ -37,7 +37,7 @@ struct Gelu {
     //   count for little.
     template <class Real> static constexpr Real compensated_limit = sizeof(Real) == 4 ? 11 : 8;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
-        using C = coefficients::Compensated<Real>;
+        using C = coefficients::In<Real>;
         constexpr Real one = 1, zero = 0, a = coefficients::tail_slope;
         Real t = absolute(x), half = Real(0.5) * t, exponent = -half * t;
         auto g = exponential(Sum<Real>{exponent, fma(-half, t, -exponent)});
@@ -62,8 +62,8 @@ struct GeluTanh {
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         bool negative = head(x) < 0;
         N size = error_free(absolute(x)), t = at_most(size, vanished);
-        N linear = t * constant<N>(coefficients::gelu_tanh_linear);
-        N cubic = t * (square(t) * constant<N>(coefficients::gelu_tanh_cubic));
+        N linear = t * constant<N>(coefficients::In<double>::gelu_tanh_linear);
+        N cubic = t * (square(t) * constant<N>(coefficients::In<double>::gelu_tanh_cubic));
         N v = linear + cubic;
         auto [e, r] = logistic(v);
 
@@ -79,7 +79,7 @@ struct GeluTanh {
     // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs.
     template <class Real> static constexpr Real compensated_limit = 9;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
-        using C = coefficients::Compensated<Real>;
+        using C = coefficients::In<Real>;
         Real square = x * x;
         Sum<Real> cubic = C::gelu_tanh_cubic * Sum<Real>{square, fma(x, x, -square)};
         Sum<Real> v = times(C::gelu_tanh_linear + cubic, x);

@@ -98,7 +98,7 @@ struct Silu {
         Sum<Real> d = one_plus_moderate(exponential(-x));
         auto s = divide(Real(1), d);
         Sum<Real> slope = s.pair() * plus_one(times(one_minus(s), x));
-        return CompensatedJet{divide(x, d), around(coefficients::Compensated<Real>::silu_zero, x, slope)};
+        return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
     }
 };
 

@@ -235,7 +235,7 @@ class SigmoidCrossEntropy(RowFunction):
         return total_of(self._totals(losses), losses.dtype, max(1, losses.size) if reduction == "mean" else 1)
 
     def _totals(self, losses: Any) -> list[float]:
-        """Sums of many losses each; of single ones `math.fsum` alone would take longer than the losses."""
+        """Sums of many losses each; of single ones the exact sum alone would take longer than the losses."""
         return [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
 
 
