@@ -190,7 +190,7 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
     });
 }
 
-constexpr size_t compensated_block = 512;
+constexpr size_t compensated_block = 512;  // at most 65535: CountOf
 constexpr int maximum_inputs = 4;
 
 template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
@@ -200,12 +200,13 @@ template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... 
     else return Variant::covers(widen(x), widen(others)...);
 }
 
-// As wide as the elements, for the vectoriser.
+// Half as wide as what is computed, so that the vectoriser takes two vectors side by side: one waits less for its own
+// results when the other's operations stand between them.
 template <class T> struct CountOf {
-    using Type = uint32_t;
+    using Type = uint16_t;
 };
 template <> struct CountOf<double> {
-    using Type = uint64_t;
+    using Type = uint32_t;
 };
 template <class T> using Count = typename CountOf<T>::Type;
 
