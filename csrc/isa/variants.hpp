@@ -61,13 +61,24 @@ template <class Real> SOFTFLOOR_INLINE bool factor_is_not_tiny(Real factor) {
 template <class T> struct Outputs {
     T first, second;
 };
+// Value and slope; a variant that needs one of them leaves the other to the compiler.
+template <class Op, class T> SOFTFLOOR_INLINE Outputs<T> results(T x, auto... p) {
+    if constexpr (is_exact<Op>) {
+        auto result = Op::result(x);
+        return {result.value, result.slope};
+    } else {
+        auto jet = evaluate<Op>(x, p...);
+        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+    }
+}
 
 template <class Op, int parameters> struct Value {
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
-        return {rounded<T>(evaluate<Op>(x, p...).value), {}};
+        return {results<Op>(x, p...).first, {}};
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
@@ -77,9 +88,10 @@ template <class Op, int parameters> struct Value {
 template <class Op, int parameters> struct Derivative {
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
-        return {rounded<T>(evaluate<Op>(x, p...).slope), {}};
+        return {results<Op>(x, p...).second, {}};
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
@@ -89,10 +101,10 @@ template <class Op, int parameters> struct Derivative {
 template <class Op, int parameters> struct ValueAndDerivative {
     static constexpr int inputs = 1 + parameters, outputs = 2;
     static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
-        auto jet = evaluate<Op>(x, p...);
-        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+        return results<Op>(x, p...);
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
@@ -103,9 +115,11 @@ template <class Op, int parameters> struct ValueAndDerivative {
 template <class Op, int parameters> struct Vjp {
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
+    static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, T cotangent, auto... p) {
-        return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
+        if constexpr (is_exact<Op>) return {Op::vjp(x, cotangent), {}};
+        else return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, Real cotangent, auto... p) {
         return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
@@ -314,7 +328,8 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
 }
 
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
-    if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
+    if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
+    else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
     else if constexpr (requires { requires Variant::has_compensated; })
         run_compensated<Variant, T>(run_wide<Variant, T>, in, out, n);
     else run_wide<Variant, T>(in, out, n);

@@ -77,6 +77,25 @@ SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi
 SOFTFLOOR_INLINE float canonical(float x) { return x == x ? x : bits_to_float(0x7fc00000u); }
 SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double(int64_t(0x7ff8) << 48); }
 
+// ---------------------------------------------- what the bits of a storage format mean
+template <class T> struct Layout;
+template <> struct Layout<Float16> {
+    using Bits = uint16_t;
+    static constexpr Bits one = 0x3c00u, infinity = 0x7c00u, quiet_nan = 0x7e00u;
+};
+template <> struct Layout<Bfloat16> {
+    using Bits = uint16_t;
+    static constexpr Bits one = 0x3f80u, infinity = 0x7f80u, quiet_nan = 0x7fc0u;
+};
+template <> struct Layout<float> {
+    using Bits = uint32_t;
+    static constexpr Bits one = 0x3f800000u, infinity = 0x7f800000u, quiet_nan = 0x7fc00000u;
+};
+template <> struct Layout<double> {
+    using Bits = uint64_t;
+    static constexpr Bits one = Bits(0x3ff) << 52, infinity = Bits(0x7ff) << 52, quiet_nan = Bits(0x7ff8) << 48;
+};
+
 // ---------------------------------------------- load and store, by storage format
 template <class T> struct Format {  // float16, bfloat16, float32
     using Number = double;
