@@ -71,6 +71,18 @@ template <class Op, class T> SOFTFLOOR_INLINE Outputs<T> results(T x, auto... p)
         return {rounded<T>(jet.value), rounded<T>(jet.slope)};
     }
 }
+// The same in the format itself, where Op's compensated arithmetic covers x.
+template <class Op, class T>
+concept IsPlain = __is_same(T, Bfloat16) && requires(float x) { Op::plain(x); };
+template <class Op, class T, class Real> SOFTFLOOR_INLINE Outputs<T> covered_results(Real x) {
+    if constexpr (IsPlain<Op, T>) {
+        auto jet = Op::plain(x);
+        return {narrow<T>(jet.value), narrow<T>(jet.slope)};
+    } else {
+        auto jet = Op::compensated(x);
+        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+    }
+}
 
 template <class Op, int parameters> struct Value {
     static constexpr int inputs = 1 + parameters, outputs = 1;
@@ -82,7 +94,7 @@ template <class Op, int parameters> struct Value {
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        return {rounded<T>(Op::compensated(x).value), {}};
+        return {covered_results<Op, T>(x).first, {}};
     }
 };
 template <class Op, int parameters> struct Derivative {
@@ -95,7 +107,7 @@ template <class Op, int parameters> struct Derivative {
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        return {rounded<T>(Op::compensated(x).slope), {}};
+        return {covered_results<Op, T>(x).second, {}};
     }
 };
 template <class Op, int parameters> struct ValueAndDerivative {
@@ -108,8 +120,7 @@ template <class Op, int parameters> struct ValueAndDerivative {
     }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        auto jet = Op::compensated(x);
-        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
+        return covered_results<Op, T>(x);
     }
 };
 template <class Op, int parameters> struct Vjp {
@@ -125,7 +136,8 @@ template <class Op, int parameters> struct Vjp {
         return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, Real cotangent, auto...) {
-        return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
+        if constexpr (IsPlain<Op, T>) return {narrow<T>(Op::plain(x).slope * cotangent), {}};
+        else return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
     }
 };
 template <class Op, int parameters> struct ParameterDerivative {
@@ -206,12 +218,15 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
 
 constexpr size_t compensated_block = 512;  // at most 65535: CountOf
 constexpr int maximum_inputs = 4;
+constexpr uint16_t smallest_covered_bfloat16 = 37 << 7;  // 2^-90
 
 template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
-    // bfloat16 reaches down as far as float32 does: what decides how a tiny number is rounded would be lost there.
-    if constexpr (__is_same(T, Bfloat16))
-        return Variant::covers(factor_is_not_tiny(widen(x)) ? widen(x) : float(infinity), widen(others)...);
-    else return Variant::covers(widen(x), widen(others)...);
+    if constexpr (__is_same(T, Bfloat16)) {
+        // Half of a subnormal number lies in the middle between two results: what decides is lost in a float. Compared
+        // as integers, which are as narrow as the elements; -1 makes zero the largest.
+        uint16_t size = uint16_t(x) & 0x7fffu;
+        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & Variant::covers(widen(x), widen(others)...);
+    } else return Variant::covers(widen(x), widen(others)...);
 }
 
 // Half as wide as what is computed, so that the vectoriser takes two vectors side by side: one waits less for its own

@@ -62,7 +62,6 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> select(bool condition, Sum<Real
 // Rounded once; the sign of a zero is that of the high part.
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(Sum<Real> a) {
     if constexpr (__is_same(T, Real)) return with_sign(a.high + a.low, a.high);
-    else if constexpr (__is_same(T, Bfloat16)) return narrow<T>(with_sign(a.high + a.low, a.high));
     else return narrow<T>(with_sign(round_to_odd(a), a.high));
 }
 // a x rounded once.

@@ -1,7 +1,7 @@
 // gelu(x) = x Phi(x) and its tanh approximation, both with the tail as a factor: x Q(|x|) below zero, x - x Q(x) above.
 #pragma once
 #include "../math/normal.hpp"
-#include "../math/compensated.hpp"
+#include "../math/plain.hpp"
 #include "../math/zero.hpp"
 #include "sigmoid.hpp"
 
@@ -50,6 +50,16 @@ struct Gelu {
         Sum<Real> slope = select(x < zero, slope_tail, subtract_from(one, slope_tail));
         return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
     }
+    // With one division, by D M. The square of a bfloat16 is exact.
+    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+        using C = coefficients::In<float>;
+        float t = absolute(x), half = 0.5f * t, g = plain_exponential(-half * t).value();
+        float m = polynomial(C::tail_denominator, t), n = polynomial(C::tail_numerator, t);
+        float ratio = m / fma(t, fma(float(coefficients::tail_slope), m, n), m);
+        float slope_tail = g * fma(-t, C::inverse_sqrt_two_pi.high, 0.5f * ratio);
+        return {(x < 0 ? 0.0f : x) - half * g * ratio,
+                around(C::gelu_zero, x, x < 0 ? slope_tail : 1.0f - slope_tail)};
+    }
 };
 
 // gelu_tanh(x) = x (1 + tanh(u))/2 = x sigmoid(v) with v = 2 u = x (c1 + c3 x^2), c1 = sqrt(8/pi), c3 = 0.044715 c1.
@@ -87,6 +97,12 @@ struct GeluTanh {
         auto s = divide(Real(1), d);
         Sum<Real> w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
+    }
+    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+        using C = coefficients::In<float>;
+        float cubic = C::gelu_tanh_cubic.high * (x * x), factor = C::gelu_tanh_linear.high + cubic, v = x * factor;
+        float s = 1.0f / plain_exponential(-v, fma(-x, factor, v)).one_plus(), w = fma(x + x, cubic, v);
+        return {x * s, around(C::gelu_tanh_zero, x, s * fma(w, 1.0f - s, 1.0f))};
     }
 };
 

@@ -1,7 +1,7 @@
 // sigmoid, tanh and silu, all from e = e^-|z|, which never overflows. r = 1/(1 + e) lies in [1/2, 1].
 #pragma once
 #include "../math/exp.hpp"
-#include "../math/compensated.hpp"
+#include "../math/plain.hpp"
 #include "../math/zero.hpp"
 
 namespace softfloor {
@@ -22,6 +22,11 @@ struct Sigmoid {
         auto e = exponential(-absolute(x));
         auto r = divide(Real(1), one_plus_moderate(e));
         return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
+    }
+    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+        auto e = plain_exponential(-absolute(x));
+        float r = 1.0f / e.one_plus();
+        return {1.0f / plain_exponential(-x).one_plus(), e.value() * (r * r)};
     }
 };
 
@@ -47,6 +52,11 @@ struct Tanh {
         Sum<Real> slope = times(e, r) * r.pair();
         return CompensatedJet{SignedQuotient<Real>{{q, excess, reciprocal}, x},
                               Sum<Real>{four * slope.high, four * slope.low}};
+    }
+    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+        auto e = plain_exponential(-2.0f * absolute(x));
+        float n = -e.minus_one(), r = 1.0f / (2.0f - n);
+        return {with_sign(n * r, x), 4.0f * e.value() * (r * r)};
     }
 };
 
@@ -99,6 +109,13 @@ struct Silu {
         auto s = divide(Real(1), d);
         Sum<Real> slope = s.pair() * plus_one(times(one_minus(s), x));
         return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
+    }
+    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+        auto e = plain_exponential(-x);
+        float d = e.one_plus(), s = 1.0f / d;
+        // silu'(-3/512) lies within 2^-25 of the middle between two results: what s and d lost by rounding decides.
+        float lost = fma(-s, e.lost_by_one_plus(d), fma(-s, d, 1.0f));
+        return {x * s, around(coefficients::In<float>::silu_zero, x, fma(s, fma(x, 1.0f - s, lost), s))};
     }
 };
 
