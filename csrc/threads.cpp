@@ -20,7 +20,7 @@ namespace softfloor {
 namespace {
 
 std::atomic<int> requested{0};
-std::atomic<double> share{10'000};  // measured: docs/design.md
+std::atomic<double> share{2'500};  // measured: docs/design.md
 thread_local int used = 1;
 std::atomic<bool> forked{false};
 
@@ -67,6 +67,8 @@ struct Pool {
     std::condition_variable work, done;
     Job* jobs = nullptr;
     int helpers = 0, idle = 0;
+    std::atomic<int> awake{0};      // helpers that work or look out for it
+    std::atomic<bool> missed{false};  // no helper came to the latest call
     std::atomic<int> active{0};     // callers with a job, and helpers inside one
     std::atomic<unsigned> news{0};  // counts published jobs, for helpers that wait without sleeping
 
@@ -95,6 +97,18 @@ Pool& all = *new Pool;
 // looks out for more for this long, offering its processor to others. A caller waits likewise for the last parts.
 constexpr std::chrono::microseconds lookout{50};
 
+// When the latest call ended that had work for several threads.
+std::atomic<Clock::duration> latest{Clock::duration::min()};
+
+// Waking a helper takes up to 100 us. A shorter call shares its work where one is awake, or where calls come so fast
+// one after another that it will be from the next call on.
+constexpr double worth_waking = 200'000;  // nanoseconds of work
+bool is_worth_sharing(double work) {
+    if (work >= worth_waking || all.awake.load(std::memory_order_relaxed) > 0) return true;
+    Clock::duration before = latest.load(std::memory_order_relaxed);
+    return before != Clock::duration::min() && Clock::now().time_since_epoch() - before < lookout;
+}
+
 template <class Condition> void look_out(Condition condition) {
     Clock::time_point end = Clock::now() + lookout;
     while (!condition() && Clock::now() < end) sched_yield();
@@ -103,6 +117,7 @@ template <class Condition> void look_out(Condition condition) {
 void help() {
     FloatingPointEnvironment environment;
     std::unique_lock lock(all.mutex);
+    ++all.awake;
     for (;;) {
         Job* job = all.find_job();
         if (!job) {
@@ -112,7 +127,9 @@ void help() {
             lock.lock();
             if ((job = all.find_job()) == nullptr) {
                 ++all.idle;
+                --all.awake;
                 all.work.wait(lock, [&] { return (job = all.find_job()) != nullptr; });
+                ++all.awake;
                 --all.idle;
             }
         }
@@ -155,7 +172,8 @@ void run_shared(const Pieces& pieces, int threads, size_t part, ElementCost& cos
     lock.unlock();
     if (sleeping == 1) all.work.notify_one();
     else if (sleeping > 1) all.work.notify_all();
-    if (sleeping) sched_yield();  // to a helper that was woken on this processor, which then leaves it
+    // To a helper that was woken on this processor, or has been waiting there, which then leaves it.
+    if (sleeping || all.missed.load(std::memory_order_relaxed)) sched_yield();
     cost.measure(part * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, part); });
     while (job.run_one()) {
     }
@@ -165,7 +183,14 @@ void run_shared(const Pieces& pieces, int threads, size_t part, ElementCost& cos
     --all.active;
     if (all.jobs && all.idle) all.work.notify_one();  // who was one thread too many may be welcome elsewhere
     all.done.wait(lock, [&] { return job.inside == 0; });
+    all.missed = job.joined == 0;
     used = 1 + job.joined;
+}
+
+void run_alone(const Pieces& pieces, ElementCost& cost) {
+    used = 1;
+    if (!cost.wants_measurement()) return pieces.run(pieces.context, 0, pieces.items);
+    cost.measure(pieces.items * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, pieces.items); });
 }
 
 }  // namespace
@@ -186,20 +211,20 @@ int thread_count() {
 }
 
 void run_pieces(const Pieces& pieces, ElementCost& cost) {
-    double per_item = cost.nanoseconds() * double(pieces.elements_per_item);
-    double shares = share > 0 ? per_item * double(pieces.items) / share : 1e9;
+    double work = cost.nanoseconds() * double(pieces.elements_per_item) * double(pieces.items);
+    double shares = share > 0 ? work / share : 1e9;
     size_t grains = (pieces.items + pieces.grain - 1) / pieces.grain;
     int threads = 1;
     if (shares >= 2 && grains >= 2) threads = int(std::min({double(thread_count()), shares, double(grains)}));
+    if (threads <= 1) return run_alone(pieces, cost);
 
-    if (threads > 1) {
+    if (share > 0 && !is_worth_sharing(work)) run_alone(pieces, cost);
+    else {
         // Parts last a share or more, but are small enough for even progress where a processor is slow or busy.
         size_t parts = std::min({size_t(threads) * 8, size_t(shares), grains});
-        return run_shared(pieces, threads, (grains + parts - 1) / parts * pieces.grain, cost);
+        run_shared(pieces, threads, (grains + parts - 1) / parts * pieces.grain, cost);
     }
-    used = 1;
-    if (!cost.wants_measurement()) return pieces.run(pieces.context, 0, pieces.items);
-    cost.measure(pieces.items * pieces.elements_per_item, [&] { pieces.run(pieces.context, 0, pieces.items); });
+    latest.store(Clock::now().time_since_epoch(), std::memory_order_relaxed);
 }
 
 }  // namespace softfloor
