@@ -18,9 +18,12 @@ class ExactSum {
     bool add(const double* values, size_t n) {
         constexpr size_t until_carry = 1024;
         for (size_t i = 0; i < n; i += until_carry) {
-            size_t end = n - i < until_carry ? n : i + until_carry;
-            for (size_t k = i; k < end; ++k)
-                if (!add(values[k])) return false;
+            size_t count = n - i < until_carry ? n - i : until_carry;
+            double sums[lanes] = {};
+            bool nothing_lost = add_in_doubles(sums, values + i, count);
+            const double* terms = nothing_lost ? sums : values + i;
+            for (size_t k = 0; k < (nothing_lost ? lanes : count); ++k)
+                if (!add(terms[k])) return false;
             carry();
         }
         return true;
@@ -42,7 +45,26 @@ class ExactSum {
     }
 
   private:
+    static constexpr size_t lanes = 16;
     int64_t chunks[count] = {};
+
+    // Numbers of float32 digits and similar size, as losses are, have exact sums in double. What each addition loses is
+    // known (Knuth), so it is seen if they have not: or if there is an infinity or NaN, which loses NaN.
+    static bool add_in_doubles(double* sums, const double* values, size_t n) {
+        double lost[lanes] = {};
+        auto add_lane = [&](size_t j, double value) {
+            double sum = sums[j] + value, part = sum - sums[j];
+            lost[j] += std::fabs((sums[j] - (sum - part)) + (value - part));
+            sums[j] = sum;
+        };
+        size_t i = 0;
+        for (; i + lanes <= n; i += lanes)
+            for (size_t j = 0; j < lanes; ++j) add_lane(j, values[i + j]);
+        for (size_t j = 0; i + j < n; ++j) add_lane(j, values[i + j]);
+        bool nothing_lost = true;
+        for (double error : lost) nothing_lost &= error == 0;
+        return nothing_lost;
+    }
 
     bool add(double value) {
         int64_t bits;

@@ -33,8 +33,12 @@ struct Strided {
 // Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).
 // A kernel takes `count` rows whose entries are contiguous. scratch has room for row_scratch(n) bytes: a row of
 // float64, or the rows of float32 that a kernel works on side by side.
-constexpr size_t most_batched = 16, longest_batched = 1024;
-constexpr size_t row_scratch(size_t n) { return n <= longest_batched ? n * most_batched * 4 : n * 8; }
+constexpr size_t most_batched = 16, batched_entries = 4096;  // 16 kB of float32 in, and 16 out: the first-level cache
+constexpr size_t batched_rows(size_t n) {
+    size_t rows = n ? batched_entries / n : most_batched;
+    return rows < 1 ? 1 : rows > most_batched ? most_batched : rows;
+}
+constexpr size_t row_scratch(size_t n) { return n * (batched_rows(n) * 4 > 8 ? batched_rows(n) * 4 : 8); }
 using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void* scratch);
 // Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
 // entries have adjacent rows. A kernel takes `count` rows, a multiple of column_width, and returns false, with no

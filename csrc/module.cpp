@@ -10,6 +10,7 @@
 #include <numpy/ufuncobject.h>
 
 #include "address_call.hpp"
+#include "class_losses.hpp"
 #include "exact_sum.hpp"
 #include "gufunc.hpp"
 #include "ufunc_call.hpp"
@@ -264,6 +265,34 @@ PyObject* exact_terms(PyObject*, PyObject* values) {
     return result;
 }
 
+// The most frequent operands only; the caller has another way, with its messages, for all others.
+PyObject* py_class_losses(PyObject*, PyObject* arguments) {
+    PyArrayObject *q, *labels;
+    int axis;
+    if (!PyArg_ParseTuple(arguments, "O!O!i", &PyArray_Type, &q, &PyArray_Type, &labels, &axis)) return nullptr;
+    int type = PyArray_TYPE(q), dimensions = PyArray_NDIM(q);
+    bool frequent = (type == NPY_FLOAT || type == NPY_DOUBLE) && PyArray_TYPE(labels) == NPY_INT64 &&
+                    PyArray_IS_C_CONTIGUOUS(q) && PyArray_IS_C_CONTIGUOUS(labels) && PyArray_ISBEHAVED_RO(q) &&
+                    PyArray_ISBEHAVED_RO(labels) && axis >= 0 && axis < dimensions && PyArray_SIZE(labels) > 0;
+    if (!frequent) Py_RETURN_NONE;
+    npy_intp classes = PyArray_DIM(q, axis), inner = 1, count = PyArray_SIZE(labels);
+    for (int k = axis + 1; k < dimensions; ++k) inner *= PyArray_DIM(q, k);
+    if (PyArray_SIZE(q) != count * classes) Py_RETURN_NONE;
+    PyObject* result = PyArray_SimpleNew(PyArray_NDIM(labels), PyArray_DIMS(labels), NPY_DOUBLE);
+    if (!result) return nullptr;
+    auto* to = static_cast<double*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(result)));
+    auto* places = static_cast<const int64_t*>(PyArray_DATA(labels));
+    const void* data = PyArray_DATA(q);
+    FloatingPointEnvironment environment;
+    bool inside =
+        type == NPY_FLOAT
+            ? class_losses(static_cast<const float*>(data), places, to, size_t(count), classes, size_t(inner))
+            : class_losses(static_cast<const double*>(data), places, to, size_t(count), classes, size_t(inner));
+    if (inside) return result;
+    Py_DECREF(result);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"make_ufunc", make, METH_VARARGS,
      "make_ufunc(function, variant, name, doc, at_defaults=False): a new np.ufunc over a kernel; "
@@ -283,6 +312,9 @@ PyMethodDef methods[] = {
      "call_recycling(function, *args, **keywords): the call, its large results in recycled memory."},
     {"exact_terms", exact_terms, METH_O,
      "A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."},
+    {"class_losses", py_class_losses, METH_VARARGS,
+     "class_losses(log_probabilities, labels, axis): the losses in float64, from contiguous float32 or float64 and "
+     "int64; None for other operands, and where a label is outside."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},

@@ -67,10 +67,10 @@ struct Pool {
     std::condition_variable work, done;
     Job* jobs = nullptr;
     int helpers = 0, idle = 0;
-    std::atomic<int> awake{0};      // helpers that work or look out for it
+    std::atomic<int> awake{0};        // helpers that work or look out for it
     std::atomic<bool> missed{false};  // no helper came to the latest call
-    std::atomic<int> active{0};     // callers with a job, and helpers inside one
-    std::atomic<unsigned> news{0};  // counts published jobs, for helpers that wait without sleeping
+    std::atomic<int> active{0};       // callers with a job, and helpers inside one
+    std::atomic<unsigned> news{0};    // counts published jobs, for helpers that wait without sleeping
 
     Job* find_job() {
         for (Job* job = jobs; job; job = job->following)

@@ -27,6 +27,18 @@ def test_terms_have_the_same_sum_and_one_sign(seed, count):
     assert exact_sum(numbers) == math.fsum(numbers.tolist())
 
 
+@pytest.mark.parametrize("count", (1, 15, 16, 17, 1024, 1025, 5000))
+@pytest.mark.parametrize("spread", (0, 8, 26, 30, 60))
+def test_numbers_of_float32_digits(count, spread):
+    """Doubles add up the first few of these exactly; beyond some spread they do not, and something else must."""
+    random = np.random.default_rng([count, spread])
+    numbers = np.ldexp(random.uniform(-1, 1, count).astype(np.float32), random.integers(-spread, spread + 1, count))
+    numbers = numbers.astype(np.float64)
+    assert sum(map(Fraction, _core.exact_terms(numbers)), Fraction()) == sum(map(Fraction, numbers.tolist()))
+    numbers[-1] = math.inf
+    assert _core.exact_terms(numbers) is None
+
+
 def test_what_overflows_on_the_way_does_not_count():
     assert exact_sum(np.array([1.5e308, 1.5e308, -1.5e308])) == 1.5e308
     assert exact_sum(np.full(5000, -1e305)) == -math.inf

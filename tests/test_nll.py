@@ -7,6 +7,7 @@ import pytest
 
 import softfloor as sf
 from cases import assert_same_bits, edges, every_dtype
+from softfloor import _core
 
 SHAPE = (3, 4, 5)
 
@@ -151,3 +152,35 @@ def test_bad_input():
         with pytest.raises(ValueError, match="out must be an array of float64"):
             sf.nll.value_and_grad(q, [0, 1], out=out)
     assert (q == 0).all()
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_short_way_of_frequent_operands_gives_the_same(axis, dtype):
+    q, labels = problem(dtype, axis)
+    q = np.ascontiguousarray(np.where(np.abs(q) < 0.5, dtype(0), q))  # 0 has the loss +0
+    short = _core.class_losses(q, labels, axis)
+    picked = np.take_along_axis(q, np.expand_dims(labels, axis), axis).squeeze(axis)
+    assert_same_bits(short, 0.0 - picked.astype(np.float64))
+    others = [sf.nll(np.asfortranarray(q), labels, axis), sf.nll(q, labels.astype(np.int32), axis)]
+    for loss in others:
+        assert_same_bits(sf.nll(q, labels, axis), loss)
+
+
+def test_the_short_way_leaves_everything_else_to_the_other():
+    q, labels = problem()
+    for operands in (
+        (q, labels.astype(np.int32), 2),
+        (q.astype(np.float16), labels, 2),
+        (np.asfortranarray(q), labels, 2),
+        (q.astype(q.dtype.newbyteorder()), labels, 2),
+        (q, labels, 3),
+        (q, labels, -1),
+        (q, labels[:2], 2),
+        (q[:0], labels[:0], 2),
+        (q, np.full_like(labels, SHAPE[2]), 2),
+        (q, np.full_like(labels, -1), 2),
+    ):
+        assert _core.class_losses(*operands) is None
+    with pytest.raises(TypeError):
+        _core.class_losses(q.tolist(), labels, 2)

@@ -62,7 +62,7 @@ constexpr int operands_of(const char* signature, bool outputs) {
 template <class Op, class T, int inputs, int outputs>
 void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) {
     if constexpr (requires { &Op::template batch<T>; }) {
-        size_t most = n <= longest_batched ? most_batched : 1;
+        size_t most = batched_rows(n);
         for (size_t first = 0; first < count; first += most) {
             Strided some[inputs + outputs];
             for (int k = 0; k < inputs + outputs; ++k)

@@ -115,9 +115,7 @@ template <class Op, int parameters> struct ValueAndDerivative {
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
-    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
-        return results<Op>(x, p...);
-    }
+    template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) { return results<Op>(x, p...); }
     template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
         return covered_results<Op, T>(x);

@@ -11,6 +11,7 @@
 #include "../math/exp_float.hpp"
 #include "../math/log1p.hpp"
 #include "../math/compensated.hpp"
+#include "../kernels.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
@@ -18,7 +19,7 @@ namespace {
 
 template <class T> struct FloatRow {
     using N = double;
-    static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1);
+    static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1), prefetched = 256;
 
     const float* x = nullptr;
     size_t n = 0;
@@ -121,14 +122,17 @@ template <class T> struct FloatRow {
     }
 
     // The terms go into `terms`, which may be the row itself, if they are to be kept. All but that at place are added.
-    template <int which, bool keep> [[gnu::noinline]] void add_terms(float* terms) {
+    template <int which, bool keep, bool long_row> [[gnu::noinline]] void add_terms(float* terms) {
         double sums[lanes] = {};
+        size_t ahead = long_row ? batched_rows(n) * n : 0;
         for (size_t begin = 0; begin < n; begin += segment) {
             size_t end = n - begin < segment ? n : begin + segment, i = begin;
             float lane[chunk] = {}, buffer[chunk];
             for (; i + chunk <= end; i += chunk) {
                 float* to = keep ? terms + i : buffer;
                 const float* from = x + i;
+                if constexpr (long_row)
+                    for (size_t j = 0; j < chunk; j += 16) __builtin_prefetch(from + ahead + j, 0, 2);
 #pragma GCC ivdep
                 for (size_t j = 0; j < chunk; ++j) to[j] = term<which>(from[j]);
                 add_chunk<chunk>(lane, to, place - i);
@@ -161,9 +165,10 @@ template <class T> struct FloatRow {
         }
     }
     template <bool keep> void add_terms_in_form(float* terms) {
-        if (form == plain) add_terms<plain, keep>(terms);
-        else if (form == general) add_terms<general, keep>(terms);
-        else add_terms<infinite, keep>(terms);
+        if (form == plain && n >= prefetched) add_terms<plain, keep, true>(terms);
+        else if (form == plain) add_terms<plain, keep, false>(terms);
+        else if (form == general) add_terms<general, keep, false>(terms);
+        else add_terms<infinite, keep, false>(terms);
     }
 
     void sum_others() { add_terms_in_form<false>(nullptr); }

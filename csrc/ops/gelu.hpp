@@ -57,8 +57,7 @@ struct Gelu {
         float m = polynomial(C::tail_denominator, t), n = polynomial(C::tail_numerator, t);
         float ratio = m / fma(t, fma(float(coefficients::tail_slope), m, n), m);
         float slope_tail = g * fma(-t, C::inverse_sqrt_two_pi.high, 0.5f * ratio);
-        return {(x < 0 ? 0.0f : x) - half * g * ratio,
-                around(C::gelu_zero, x, x < 0 ? slope_tail : 1.0f - slope_tail)};
+        return {(x < 0 ? 0.0f : x) - half * g * ratio, around(C::gelu_zero, x, x < 0 ? slope_tail : 1.0f - slope_tail)};
     }
 };
 

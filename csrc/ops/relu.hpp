@@ -43,7 +43,7 @@ struct Relu {
         return __builtin_bit_cast(T, size(bits) > Format::infinity ? Format::quiet_nan : product);
     }
 
-private:
+  private:
     template <class Bits> static constexpr Bits sign = Bits(Bits(1) << (8 * sizeof(Bits) - 1));
     template <class Bits> SOFTFLOOR_INLINE static Bits size(Bits bits) { return Bits(bits & Bits(~sign<Bits>)); }
     template <class Bits> SOFTFLOOR_INLINE static bool is_positive(Bits bits) {

@@ -53,6 +53,10 @@ def call_recycling(function: Callable[..., Any], /, *args: Any, **keywords: Any)
 def exact_terms(values: Any, /) -> tuple[float, ...] | None:
     """A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."""
 
+def class_losses(log_probabilities: Any, labels: Any, axis: int, /) -> Any:
+    """nll's losses in float64, from contiguous float32 or float64 and int64; None for other operands, and where a label
+    is outside."""
+
 def set_streaming(limit: int, /) -> int:
     """Bytes of all operands from which results are written around the caches; returns the value before."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
 from .containers import understood
 from .layout import Layout, as_logits
 from .loss_options import LossOptions
@@ -145,15 +146,22 @@ class NegativeLogLikelihood(RowFunction):
         if targets.shape != rows:
             raise ValueError(f"{self.name}: labels have shape {targets.shape}; these log-probabilities need {rows}")
         options = LossOptions(self.name, weight, ignore_index, largest_weight=LARGEST_WEIGHT)
-        check_class_labels(self.name, targets, q.shape[position], options.ignore_index)
-        return _Problem(q, targets, position, options, reduction)
+        losses = None
+        if options.weight is None and options.ignore_index is None:
+            losses = _core.class_losses(q, targets, position)
+        if losses is None:
+            check_class_labels(self.name, targets, q.shape[position], options.ignore_index)
+        return _Problem(q, targets, position, options, reduction, losses)
 
 
 class _Problem:
-    """Operands that have been checked: which entries are picked, and what each weighs."""
+    """Operands that have been checked: which entries are picked, and what each weighs.
 
-    def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str) -> None:
-        self.log_probabilities, self.axis, self.reduction = q, axis, reduction
+    ``losses``: those of the rows, in float64, where they are known already.
+    """
+
+    def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str, losses: Any) -> None:
+        self.log_probabilities, self.axis, self.reduction, self.losses = q, axis, reduction, losses
         kept = options.keeps(labels)
         # An ignored row picks its first entry, at weight 0.
         self.labels = labels if kept is None else np.where(kept, labels, 0)
@@ -171,7 +179,9 @@ class _Problem:
         dtype = self.log_probabilities.dtype
         if self.labels.size == 0:
             return np.zeros(self.labels.shape, dtype) if self.reduction == "none" else dtype.type(0)
-        losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
+        losses = self.losses
+        if losses is None:
+            losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
         if self.reduction == "none":
             with np.errstate(all="ignore"):
                 return losses.astype(dtype)
