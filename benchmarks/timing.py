@@ -72,7 +72,7 @@ def measure(
     Where they use ``threads``, those of the one before come to rest before each sample.
     """
     running = {
-        label: min((_calibrated(s) for s in statements), key=lambda c: c.seconds)
+        label: min((_calibrated(s, threads) for s in statements), key=lambda c: c.seconds)
         for label, statements in contenders.items()
     }
     if threads:
@@ -95,8 +95,10 @@ def measure(
     return result | {label: Measured(median(taken), rounds) for label, taken in samples.items()}
 
 
-def _calibrated(statement: Statement) -> _Contender:
+def _calibrated(statement: Statement, threads: bool) -> _Contender:
     """How often to repeat a statement. The first run may pay for memory that all others reuse."""
+    if threads:
+        _wait_for_rest()  # beside a thread that waits busily, one of its own may stand still for milliseconds
     seconds = statement.seconds(1)
     if seconds < AGAIN:
         seconds = min(seconds, statement.seconds(1))
