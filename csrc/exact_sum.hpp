@@ -18,11 +18,11 @@ class ExactSum {
     bool add(const double* values, size_t n) {
         constexpr size_t until_carry = 1024;
         for (size_t i = 0; i < n; i += until_carry) {
-            size_t count = n - i < until_carry ? n - i : until_carry;
+            size_t some = n - i < until_carry ? n - i : until_carry;
             double sums[lanes] = {};
-            bool nothing_lost = add_in_doubles(sums, values + i, count);
+            bool nothing_lost = add_in_doubles(sums, values + i, some);
             const double* terms = nothing_lost ? sums : values + i;
-            for (size_t k = 0; k < (nothing_lost ? lanes : count); ++k)
+            for (size_t k = 0; k < (nothing_lost ? lanes : some); ++k)
                 if (!add(terms[k])) return false;
             carry();
         }

@@ -20,7 +20,7 @@ namespace softfloor {
 namespace {
 
 std::atomic<int> requested{0};
-std::atomic<double> share{2'500};  // measured: docs/design.md
+std::atomic<double> share{2'500};  // measured: docs/performance.md
 thread_local int used = 1;
 std::atomic<bool> forked{false};
 

@@ -6,6 +6,8 @@
 //   float32         double
 //   float64         Pair: the unevaluated sum hi + lo of two doubles, about 106 bits
 //
+// Inputs of ordinary size have faster texts: compensated.hpp, plain.hpp.
+//
 // An operation in ops/ is written once over "N", which is double or Pair. Everything here is branch-free scalar
 // arithmetic in IEEE double with explicit fma, so that the compiler vectorises the loop around it and every
 // instruction set returns the same bits. All of it lives in an anonymous namespace: a copy compiled for AVX-512 must

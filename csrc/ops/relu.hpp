@@ -20,27 +20,27 @@ struct Relu {
 
     // As a result: on the bits, in lanes as narrow as the format. Bits of numbers order as their sizes do.
     template <class T> SOFTFLOOR_INLINE static Values<T> result(T x) {
-        using Format = Layout<T>;
-        using Bits = typename Format::Bits;
+        using Its = Layout<T>;
+        using Bits = typename Its::Bits;
         Bits bits = __builtin_bit_cast(Bits, x);
-        bool is_nan = size(bits) > Format::infinity;
-        Bits value = bits > sign<Bits> ? Bits(0) : bits, slope = is_positive(bits) ? Format::one : Bits(0);
-        return {__builtin_bit_cast(T, is_nan ? Format::quiet_nan : value),
-                __builtin_bit_cast(T, is_nan ? Format::quiet_nan : slope)};
+        bool is_nan = size(bits) > Its::infinity;
+        Bits value = bits > sign<Bits> ? Bits(0) : bits, slope = is_positive(bits) ? Its::one : Bits(0);
+        return {__builtin_bit_cast(T, is_nan ? Its::quiet_nan : value),
+                __builtin_bit_cast(T, is_nan ? Its::quiet_nan : slope)};
     }
     // slope * cotangent: the cotangent, or a zero with its sign; 0 * inf is NaN. Where nothing has to be widened for
     // it, the product is cheaper.
     SOFTFLOOR_INLINE static float vjp(float x, float cotangent) { return canonical(at(x).slope * cotangent); }
     SOFTFLOOR_INLINE static double vjp(double x, double cotangent) { return canonical(at(x).slope * cotangent); }
     template <class T> SOFTFLOOR_INLINE static T vjp(T x, T cotangent) {
-        using Format = Layout<T>;
-        using Bits = typename Format::Bits;
+        using Its = Layout<T>;
+        using Bits = typename Its::Bits;
         Bits bits = __builtin_bit_cast(Bits, x), factor = __builtin_bit_cast(Bits, cotangent);
         bool positive = is_positive(bits);
-        Bits largest = positive ? Format::infinity : Bits(Format::infinity - 1);
+        Bits largest = positive ? Its::infinity : Bits(Its::infinity - 1);
         Bits product = positive ? factor : Bits(factor & sign<Bits>);
-        product = size(factor) > largest ? Format::quiet_nan : product;
-        return __builtin_bit_cast(T, size(bits) > Format::infinity ? Format::quiet_nan : product);
+        product = size(factor) > largest ? Its::quiet_nan : product;
+        return __builtin_bit_cast(T, size(bits) > Its::infinity ? Its::quiet_nan : product);
     }
 
   private:
