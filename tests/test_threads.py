@@ -75,15 +75,6 @@ def test_short_calls_share_where_they_come_one_after_another():
         assert any(short_call(x, out) == 2 for _ in range(100_000))
 
 
-def test_short_calls_after_a_pause_wake_nobody():
-    x, out = np.full((2, 50_000), 0.5, np.float32)
-    with sf.threads.set(2):
-        for _ in range(50):  # its cost is known from then on
-            short_call(x, out)
-        time.sleep(0.05)  # a helper sleeps after 50 us
-        assert short_call(x, out) == 1
-
-
 def test_callers_at_once_use_no_more_threads_than_asked_for():
     """More callers than threads: each does its own work, and nobody helps."""
     x = np.linspace(-9, 9, 2_000_000)
