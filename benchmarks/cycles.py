@@ -2,9 +2,9 @@
 
 python -m benchmarks.cycles
 
-The bound counts the instructions of the kernel's loop, as the extension module has them: two vector operations start
-per cycle, and a division occupies the divider for some cycles (figures of Intel's cores since 2019, as published by
-uops.info). Loads, stores and register copies run beside them and are not counted. Needs objdump (binutils).
+The bound counts the instructions of the kernel's loop per vector, as the extension module has them: two vector
+operations start per cycle, and a division occupies the divider for some cycles (figures of Intel's cores since 2019, as
+published by uops.info). Loads, stores and register copies run beside them and do not count. Needs objdump (binutils).
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ import softfloor as sf
 from softfloor import _core, catalogue
 from softfloor.catalogue.record import Activation, struct_name
 
+from . import machine
+
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "cycles.json"
 VARIANTS = {"value": "Value", "derivative": "Derivative", "value_and_derivative": "ValueAndDerivative", "vjp": "Vjp"}
 REGISTERS = {"v4": "zmm", "v3": "ymm"}
+WIDTHS = {"zmm": 64, "ymm": 32}  # bytes
 #: Cycles that one division of 32-bit floats keeps the divider busy, by register.
 DIVIDER = {"zmm": 10, "ymm": 5}
 PORTS = {"zmm": 2, "ymm": 3}  # vector operations per cycle; 512-bit ones occupy two ports of the three as one
@@ -77,9 +80,19 @@ def _loops(body: list[str]) -> list[list[str]]:
     return [[line.split("\t", 1)[1] for line in body[a : b + 1] if "\t" in line] for a, b in inner]
 
 
-def instructions(kernel: str, register: str) -> dict[str, int] | None:
+def _vectors(loop: list[str], register: str) -> int:
+    """How many vectors a loop takes at once: what it adds to its index. Subtracting -128 is shorter than adding 128."""
+    steps = [1]
+    for line in loop:
+        if match := re.match(r"(add|sub)\s+\$0x([0-9a-f]+),%r", line):
+            step = int(match[2], 16)
+            steps.append(step if match[1] == "add" else 2**64 - step)
+    return max(1, max(step for step in steps if step < 2**32) // WIDTHS[register])
+
+
+def instructions(kernel: str, register: str) -> dict[str, float] | None:
     """Counts of the loop that computes in 32-bit floats only: it has no 64-bit arithmetic, and the most of its own."""
-    best: dict[str, int] | None = None
+    best: dict[str, float] | None = None
     for body in _bodies().get(kernel, []):
         text = "\n".join(body)
         if f"%{register}" not in text or (register != "zmm" and "%zmm" in text):
@@ -89,17 +102,18 @@ def instructions(kernel: str, register: str) -> dict[str, int] | None:
             names = [line.split()[0] for line in vector if not _FREE.match(line.split()[0])]
             if not names or any(name.endswith("pd") for name in names):
                 continue
+            vectors = _vectors(loop, register)
             counts = {
-                "operations": len(names),
-                "multiplications and additions": sum(bool(_MULTIPLY.match(name)) for name in names),
-                "divisions": names.count("vdivps"),
+                "operations": round(len(names) / vectors, 1),
+                "multiplications and additions": sum(bool(_MULTIPLY.match(name)) for name in names) / vectors,
+                "divisions": names.count("vdivps") / vectors,
             }
             if best is None or counts["operations"] > best["operations"]:
                 best = counts
     return best
 
 
-def lower_bound(counts: dict[str, int], register: str) -> float:
+def lower_bound(counts: dict[str, float], register: str) -> float:
     return max(
         counts["operations"] / PORTS[register],
         counts["multiplications and additions"] / MULTIPLIERS,
@@ -131,7 +145,7 @@ def measure() -> dict[str, Any]:
     clock = clock_in_gigahertz()
     if clock is None:
         raise SystemExit("the clock of this machine is unknown: /proc/cpuinfo has no 'cpu MHz'")
-    data: dict[str, Any] = {"clock in GHz": round(clock, 3), "kernels": []}
+    data: dict[str, Any] = {"processor": machine.processor(), "clock in GHz": round(clock, 3), "kernels": []}
     for instruction_set, register in REGISTERS.items():
         if instruction_set not in sf.cpu.available():
             continue
@@ -171,12 +185,14 @@ def markdown(data: dict[str, Any]) -> str:
     """The section of docs/performance.md."""
     text = (
         "## Cycles per vector\n\n"
-        "Written by `python -m benchmarks.cycles`. float32 in the first-level cache, one thread: cycles per vector of "
+        f"Written by `python -m benchmarks.cycles`, on {data['processor']}. float32 in the first-level cache, "
+        "one thread: cycles per vector of "
         f"16 (v4) or 8 (v3) elements at {data['clock in GHz']} GHz, the clock that the system names, beside what the "
         "loop's instructions need at least: vector operations over the ports that take them (v4: 2 per cycle; v3: 3, "
         "of which 2 multiply or add), divisions over the divider (v4: 10 cycles, v3: 5). These are figures of Intel's "
         "cores; on Zen 4 a multiplication of 16 elements occupies the multiplier for a cycle, so that loops of many "
-        "multiplications come to one cycle for each.\n\n"
+        "multiplications come to one cycle for each, and Zen 5 starts twice as many. A processor that runs faster "
+        "than the clock named here takes more cycles than measured.\n\n"
         "| kernel | v4 operations | divisions | at least | measured | v3 at least | measured |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
     )

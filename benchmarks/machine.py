@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         except ModuleNotFoundError:
             versions[peer.label] = "absent"
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory in GB": _memory(),
         "system": f"{platform.system()} {platform.machine()}, C library {' '.join(platform.libc_ver())}",
@@ -35,7 +35,7 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     facts: dict[str, str] = {}
     if Path("/proc/cpuinfo").exists():
         for line in Path("/proc/cpuinfo").read_text().splitlines():
