@@ -36,6 +36,7 @@ def describe() -> dict[str, Any]:
 
 
 def processor() -> str:
+    """Its name, with the numbers that tell models of one name apart."""
     facts: dict[str, str] = {}
     if Path("/proc/cpuinfo").exists():
         for line in Path("/proc/cpuinfo").read_text().splitlines():

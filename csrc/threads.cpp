@@ -66,11 +66,10 @@ struct Pool {
     std::mutex mutex;
     std::condition_variable work, done;
     Job* jobs = nullptr;
-    int helpers = 0, idle = 0;
-    std::atomic<int> awake{0};        // helpers that work or look out for it
-    std::atomic<bool> missed{false};  // no helper came to the latest call
-    std::atomic<int> active{0};       // callers with a job, and helpers inside one
-    std::atomic<unsigned> news{0};    // counts published jobs, for helpers that wait without sleeping
+    std::atomic<int> helpers{0}, idle{0};  // written under the mutex
+    std::atomic<bool> missed{false};       // no helper came to the latest call
+    std::atomic<int> active{0};            // callers with a job, and helpers inside one
+    std::atomic<unsigned> news{0};         // counts published jobs, for helpers that wait without sleeping
 
     Job* find_job() {
         for (Job* job = jobs; job; job = job->following)
@@ -104,7 +103,7 @@ std::atomic<Clock::duration> latest{Clock::duration::min()};
 // one after another that it will be from the next call on.
 constexpr double worth_waking = 200'000;  // nanoseconds of work
 bool is_worth_sharing(double work) {
-    if (work >= worth_waking || all.awake.load(std::memory_order_relaxed) > 0) return true;
+    if (work >= worth_waking || all.helpers > all.idle) return true;
     Clock::duration before = latest.load(std::memory_order_relaxed);
     return before != Clock::duration::min() && Clock::now().time_since_epoch() - before < lookout;
 }
@@ -117,7 +116,6 @@ template <class Condition> void look_out(Condition condition) {
 void help() {
     FloatingPointEnvironment environment;
     std::unique_lock lock(all.mutex);
-    ++all.awake;
     for (;;) {
         Job* job = all.find_job();
         if (!job) {
@@ -127,9 +125,7 @@ void help() {
             lock.lock();
             if ((job = all.find_job()) == nullptr) {
                 ++all.idle;
-                --all.awake;
                 all.work.wait(lock, [&] { return (job = all.find_job()) != nullptr; });
-                ++all.awake;
                 --all.idle;
             }
         }
@@ -168,7 +164,7 @@ void run_shared(const Pieces& pieces, int threads, size_t part, ElementCost& cos
     all.jobs = &job;
     ++all.active;
     ++all.news;
-    int sleeping = std::min(all.idle, threads - 1);
+    int sleeping = std::min(all.idle.load(), threads - 1);
     lock.unlock();
     if (sleeping == 1) all.work.notify_one();
     else if (sleeping > 1) all.work.notify_all();

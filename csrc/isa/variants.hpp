@@ -214,7 +214,8 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
     });
 }
 
-constexpr size_t compensated_block = 512;  // at most 65535: CountOf
+constexpr size_t compensated_block = 512;
+static_assert(compensated_block <= 0xffff);  // CountOf
 constexpr int maximum_inputs = 4;
 constexpr uint16_t smallest_covered_bfloat16 = 37 << 7;  // 2^-90
 

@@ -12,6 +12,25 @@ enum class Bfloat16 : uint16_t {};
 // to be rounded, to odd if it is not exact. Blocks of memory are converted apart (spread.hpp).
 enum class SpreadFloat16 : uint32_t {};
 
+// ---------------------------------------------- what the bits of a storage format mean
+template <class T> struct Layout;
+template <> struct Layout<Float16> {
+    using Bits = uint16_t;
+    static constexpr Bits one = 0x3c00u, infinity = 0x7c00u, quiet_nan = 0x7e00u;
+};
+template <> struct Layout<Bfloat16> {
+    using Bits = uint16_t;
+    static constexpr Bits one = 0x3f80u, infinity = 0x7f80u, quiet_nan = 0x7fc0u;
+};
+template <> struct Layout<float> {
+    using Bits = uint32_t;
+    static constexpr Bits one = 0x3f800000u, infinity = 0x7f800000u, quiet_nan = 0x7fc00000u;
+};
+template <> struct Layout<double> {
+    using Bits = uint64_t;
+    static constexpr Bits one = Bits(0x3ff) << 52, infinity = Bits(0x7ff) << 52, quiet_nan = Bits(0x7ff8) << 48;
+};
+
 SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) {
     float x;
     __builtin_memcpy(&x, &bits, 4);
@@ -74,27 +93,8 @@ template <class T> SOFTFLOOR_INLINE T narrow(double x) {
 SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
 
 // The one NaN that is ever returned: which operand's payload survives differs between instruction sets.
-SOFTFLOOR_INLINE float canonical(float x) { return x == x ? x : bits_to_float(0x7fc00000u); }
-SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double(int64_t(0x7ff8) << 48); }
-
-// ---------------------------------------------- what the bits of a storage format mean
-template <class T> struct Layout;
-template <> struct Layout<Float16> {
-    using Bits = uint16_t;
-    static constexpr Bits one = 0x3c00u, infinity = 0x7c00u, quiet_nan = 0x7e00u;
-};
-template <> struct Layout<Bfloat16> {
-    using Bits = uint16_t;
-    static constexpr Bits one = 0x3f80u, infinity = 0x7f80u, quiet_nan = 0x7fc0u;
-};
-template <> struct Layout<float> {
-    using Bits = uint32_t;
-    static constexpr Bits one = 0x3f800000u, infinity = 0x7f800000u, quiet_nan = 0x7fc00000u;
-};
-template <> struct Layout<double> {
-    using Bits = uint64_t;
-    static constexpr Bits one = Bits(0x3ff) << 52, infinity = Bits(0x7ff) << 52, quiet_nan = Bits(0x7ff8) << 48;
-};
+SOFTFLOOR_INLINE float canonical(float x) { return x == x ? x : bits_to_float(Layout<float>::quiet_nan); }
+SOFTFLOOR_INLINE double canonical(double x) { return x == x ? x : bits_to_double(int64_t(Layout<double>::quiet_nan)); }
 
 // ---------------------------------------------- load and store, by storage format
 template <class T> struct Format {  // float16, bfloat16, float32
@@ -106,9 +106,8 @@ template <class T> struct Format {  // float16, bfloat16, float32
         else return x == x ? rounded : quiet_nan();
     }
     SOFTFLOOR_INLINE static T quiet_nan() {
-        if constexpr (__is_same(T, Bfloat16)) return Bfloat16(0x7fc0u);
-        else if constexpr (__is_same(T, SpreadFloat16)) return SpreadFloat16(0x7fc00000u);
-        else return Float16(0x7e00u);
+        if constexpr (__is_same(T, SpreadFloat16)) return SpreadFloat16(Layout<float>::quiet_nan);
+        else return T(Layout<T>::quiet_nan);
     }
 };
 template <> struct Format<double> {

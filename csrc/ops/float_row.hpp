@@ -19,7 +19,9 @@ namespace {
 
 template <class T> struct FloatRow {
     using N = double;
-    static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1), prefetched = 256;
+    static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1);
+    // From so many entries on, the memory of the next rows is asked for: in shorter ones it costs more than it gains.
+    static constexpr size_t prefetched = 256;
 
     const float* x = nullptr;
     size_t n = 0;
@@ -165,7 +167,7 @@ template <class T> struct FloatRow {
         }
     }
     template <bool keep> void add_terms_in_form(float* terms) {
-        if (form == plain && n >= prefetched) add_terms<plain, keep, true>(terms);
+        if (sizeof(T) == 4 && form == plain && n >= prefetched) add_terms<plain, keep, true>(terms);
         else if (form == plain) add_terms<plain, keep, false>(terms);
         else if (form == general) add_terms<general, keep, false>(terms);
         else add_terms<infinite, keep, false>(terms);

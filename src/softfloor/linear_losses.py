@@ -315,7 +315,9 @@ class _Pass:
     def _add(self, gradients: dict[str, Any], piece: slice, rows: Any, slopes: Any, factors: Any, product: Any) -> None:
         """What some rows add to the gradients; ``slopes`` is the gradient of their losses in their logits."""
         if "bias" in gradients:
-            weights = np.broadcast_to(np.asarray(factors, slopes.dtype).reshape(-1), len(slopes))
+            # One per row in memory: of a number that is only repeated, NumPy would not make the BLAS's product, and the
+            # last bit of the sum would depend on how the scale was given.
+            weights = np.full(len(slopes), np.reshape(factors, -1), slopes.dtype)
             gradients["bias"] += weights @ slopes
         if "weight" in gradients and piece.start == 0:
             np.matmul(slopes.T, rows, out=gradients["weight"])
