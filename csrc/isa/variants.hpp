@@ -1,6 +1,6 @@
 // What kernels compute from the operands at one index, and the loops around it.
 #pragma once
-#include "../math/compensated.hpp"
+#include "../math/plain.hpp"
 #include "../math/spread.hpp"
 #include "gated.hpp"
 
@@ -73,11 +73,12 @@ template <class Op, class T> SOFTFLOOR_INLINE Outputs<T> results(T x, auto... p)
 }
 // The same in the format itself, where Op's compensated arithmetic covers x.
 template <class Op, class T>
-concept IsPlain = __is_same(T, Bfloat16) && requires(float x) { Op::plain(x); };
+concept IsPlain =
+    (__is_same(T, Bfloat16) || __is_same(T, SpreadFloat16)) && requires(float x) { Op::template plain<T>(x); };
 template <class Op, class T, class Real> SOFTFLOOR_INLINE Outputs<T> covered_results(Real x) {
     if constexpr (IsPlain<Op, T>) {
-        auto jet = Op::plain(x);
-        return {narrow<T>(jet.value), narrow<T>(jet.slope)};
+        auto jet = Op::template plain<T>(x);
+        return {narrow_plain<T>(jet.value), narrow_plain<T>(jet.slope)};
     } else {
         auto jet = Op::compensated(x);
         return {rounded<T>(jet.value), rounded<T>(jet.slope)};
@@ -134,7 +135,7 @@ template <class Op, int parameters> struct Vjp {
         return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, Real cotangent, auto...) {
-        if constexpr (IsPlain<Op, T>) return {narrow<T>(Op::plain(x).slope * cotangent), {}};
+        if constexpr (IsPlain<Op, T>) return {narrow<T>(high_part(Op::template plain<float>(x).slope) * cotangent), {}};
         else return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
     }
 };
@@ -217,7 +218,8 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
 constexpr size_t compensated_block = 512;
 static_assert(compensated_block <= 0xffff);  // CountOf
 constexpr int maximum_inputs = 4;
-constexpr uint16_t smallest_covered_bfloat16 = 37 << 7;  // 2^-90
+constexpr uint16_t smallest_covered_bfloat16 = 37 << 7;    // 2^-90
+constexpr uint32_t smallest_covered_float16 = 105u << 23;  // 2^-22
 
 template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
     if constexpr (__is_same(T, Bfloat16)) {
@@ -225,6 +227,9 @@ template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... 
         // as integers, which are as narrow as the elements; -1 makes zero the largest.
         uint16_t size = uint16_t(x) & 0x7fffu;
         return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & Variant::covers(widen(x), widen(others)...);
+    } else if constexpr (__is_same(T, SpreadFloat16)) {
+        uint32_t size = uint32_t(x) & 0x7fffffffu;
+        return bool(size - 1u >= smallest_covered_float16 - 1) & Variant::covers(widen(x), widen(others)...);
     } else return Variant::covers(widen(x), widen(others)...);
 }
 

@@ -1,24 +1,56 @@
-// bfloat16 results in plain float arithmetic: 8 bits leave 16 of a float's 24 to rounding errors on the way. Enough for
-// all but a few of 65,536 inputs, and that it is enough for every one is for the tests to say, which try them all.
+// bfloat16 and float16 results in plain float arithmetic: 8 and 11 bits leave 16 and 13 of a float's 24 to rounding
+// errors on the way. Enough for all but a few of 65,536 inputs, and that it is enough for every one is for the tests to
+// say, which try them all. For the few there are two means: the sign of what the last rounding lost, and a nudge.
 //
-// An operation that offers plain(x) promises correctly rounded values and slopes where its compensated(x) is used, for
-// every bfloat16 x.
+// An operation that offers plain<T>(x) promises correctly rounded values and slopes where its compensated(x) is used,
+// for every x of T, Bfloat16 or SpreadFloat16. With float for T, its results go on to be multiplied.
 #pragma once
 #include "compensated.hpp"
 
 namespace softfloor {
 namespace {
 
-struct PlainJet {
-    float value, slope;
+// Each a float, or a Sum<float> whose low part has the sign of what its high part lost.
+template <class Value, class Slope> struct PlainJet {
+    Value value;
+    Slope slope;
 };
+
+// To nearest in T. Where the high part lies in the middle between two float16, the sign of the low one decides: an even
+// last bit gives way to the odd one on its side, an odd one stays.
+template <class T> SOFTFLOOR_INLINE T narrow_plain(float x) { return narrow<T>(x); }
+template <class T> SOFTFLOOR_INLINE T narrow_plain(Sum<float> x) {
+    if constexpr (__is_same(T, Bfloat16)) return narrow<T>(x.high);
+    uint32_t bits = float_to_bits(x.high), toward_zero = (float_to_bits(x.low) ^ bits) >> 31;
+    return narrow<T>(bits_to_float((bits - toward_zero) | 1u));
+}
+SOFTFLOOR_INLINE float high_part(float x) { return x; }
+SOFTFLOOR_INLINE float high_part(Sum<float> x) { return x.high; }
+
+// a b + c, with the sign of what rounding lost, for |a b| <= |c|.
+SOFTFLOOR_INLINE Sum<float> fma_with_sign_of_rest(float a, float b, float c) {
+    float sum = fma(a, b, c);
+    return {sum, fma(a, b, c - sum)};
+}
+
+// A result that is off by less than two units in the last place of a float, but on the wrong side of the middle between
+// two float16, as exhaustive comparison found.
+template <class T> SOFTFLOOR_INLINE float nudged(bool condition, float x, int units) {
+    if constexpr (!__is_same(T, SpreadFloat16)) return x;
+    return bits_to_float(float_to_bits(x) + uint32_t(condition ? units : 0));
+}
 
 // e^y = factor (1 + growth), for |y| <= 87 and y = high + low.
 struct PlainExponential {
     float factor, growth;
     SOFTFLOOR_INLINE float value() const { return fma(factor, growth, factor); }
+    SOFTFLOOR_INLINE float times(float x) const { return fma(x * factor, growth, x * factor); }
     SOFTFLOOR_INLINE float one_plus() const { return fma(factor, growth, 1.0f + factor); }
-    SOFTFLOOR_INLINE float lost_by_one_plus(float sum) const { return fma(factor, growth, (1.0f + factor) - sum); }
+    // 1 - (1 + e^y) q for the q that is 1/(1 + e^y) rounded, from sum = one_plus().
+    SOFTFLOOR_INLINE float rest_of_reciprocal(float sum, float q) const {
+        float lost = fma(factor, growth, (1.0f + factor) - sum);
+        return fma(-q, lost, fma(-q, sum, 1.0f));
+    }
     SOFTFLOOR_INLINE float minus_one() const { return fma(factor, growth, factor - 1.0f); }
 };
 SOFTFLOOR_INLINE PlainExponential plain_exponential(float high, float low = 0.0f) {
@@ -31,11 +63,16 @@ SOFTFLOOR_INLINE PlainExponential plain_exponential(float high, float low = 0.0f
 
 // A slope next to its own zero.
 template <int count>
-SOFTFLOOR_INLINE float around(const coefficients::CompensatedZero<float, count>& zero, float x, float elsewhere) {
+SOFTFLOOR_INLINE float plain_around(const coefficients::CompensatedZero<float, count>& zero, float x, float elsewhere) {
     float distance = (x - zero.position[0]) - zero.position[1];
     float quotient = fma(distance, polynomial(zero.polynomial, distance), zero.linear_term);
     quotient = fma(distance, quotient, zero.constant_term.high);
     return absolute(distance) < zero.radius ? distance * quotient : elsewhere;
+}
+template <int count>
+SOFTFLOOR_INLINE Sum<float> plain_around(const coefficients::CompensatedZero<float, count>& zero, float x,
+                                         Sum<float> elsewhere) {
+    return {plain_around(zero, x, elsewhere.high), elsewhere.low};
 }
 
 }  // namespace

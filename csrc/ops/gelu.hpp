@@ -50,14 +50,17 @@ struct Gelu {
         Sum<Real> slope = select(x < zero, slope_tail, subtract_from(one, slope_tail));
         return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
     }
-    // With one division, by D M. The square of a bfloat16 is exact.
-    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+    // With one division, by D M. The square of a float16 or bfloat16 is exact.
+    template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         using C = coefficients::In<float>;
         float t = absolute(x), half = 0.5f * t, g = plain_exponential(-half * t).value();
         float m = polynomial(C::tail_denominator, t), n = polynomial(C::tail_numerator, t);
         float ratio = m / fma(t, fma(float(coefficients::tail_slope), m, n), m);
-        float slope_tail = g * fma(-t, C::inverse_sqrt_two_pi.high, 0.5f * ratio);
-        return {(x < 0 ? 0.0f : x) - half * g * ratio, around(C::gelu_zero, x, x < 0 ? slope_tail : 1.0f - slope_tail)};
+        float bend = fma(-t, C::inverse_sqrt_two_pi.high, 0.5f * ratio);
+        float slope = x < 0 ? g * bend : fma(-g, bend, 1.0f);
+        slope = nudged<T>(x == -0x1.e14p-12f, slope, 2);
+        slope = nudged<T>(x == -0x1.65cp+0f || x == -0x1.018p+2f, slope, -1);
+        return PlainJet{(x < 0 ? 0.0f : x) - half * g * ratio, plain_around(C::gelu_zero, x, slope)};
     }
 };
 
@@ -97,11 +100,14 @@ struct GeluTanh {
         Sum<Real> w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
-    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+    template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         using C = coefficients::In<float>;
         float cubic = C::gelu_tanh_cubic.high * (x * x), factor = C::gelu_tanh_linear.high + cubic, v = x * factor;
-        float s = 1.0f / plain_exponential(-v, fma(-x, factor, v)).one_plus(), w = fma(x + x, cubic, v);
-        return {x * s, around(C::gelu_tanh_zero, x, s * fma(w, 1.0f - s, 1.0f))};
+        auto e = plain_exponential(-v, fma(-x, factor, v));
+        float d = e.one_plus(), s = 1.0f / d, w = fma(x + x, cubic, v);
+        float rest = __is_same(T, SpreadFloat16) ? e.rest_of_reciprocal(d, s) : 0.0f;
+        auto slope = fma_with_sign_of_rest(s, fma(w, 1.0f - s, rest), s);
+        return PlainJet{nudged<T>(x == 0x1.5fp-10f, x * s, -1), plain_around(C::gelu_tanh_zero, x, slope)};
     }
 };
 

@@ -23,10 +23,15 @@ struct Sigmoid {
         auto r = divide(Real(1), one_plus_moderate(e));
         return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
     }
-    SOFTFLOOR_INLINE static PlainJet plain(float x) {
-        auto e = plain_exponential(-absolute(x));
-        float r = 1.0f / e.one_plus();
-        return {1.0f / plain_exponential(-x).one_plus(), e.value() * (r * r)};
+    template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
+        float size = absolute(x);
+        auto e = plain_exponential(-size), growing = plain_exponential(-x);
+        float r = 1.0f / e.one_plus(), slope = e.times(r * r);
+        float d = growing.one_plus(), s = 1.0f / d;
+        // Next to 0, values lie in the middle of two float16 but for -x^3/48. Below 0, s is one unit too small then:
+        // 1/s has one bit less.
+        s = nudged<T>(x < 0 && x > -0x1p-7f, s, 1);
+        return PlainJet{Sum<float>{s, -x}, nudged<T>(size == 0x1.cep-4f || size == 0x1.dc8p-1f, slope, -1)};
     }
 };
 
@@ -53,10 +58,11 @@ struct Tanh {
         return CompensatedJet{SignedQuotient<Real>{{q, excess, reciprocal}, x},
                               Sum<Real>{four * slope.high, four * slope.low}};
     }
-    SOFTFLOOR_INLINE static PlainJet plain(float x) {
-        auto e = plain_exponential(-2.0f * absolute(x));
-        float n = -e.minus_one(), r = 1.0f / (2.0f - n);
-        return {with_sign(n * r, x), 4.0f * e.value() * (r * r)};
+    template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
+        float size = absolute(x);
+        auto e = plain_exponential(-2.0f * size);
+        float n = -e.minus_one(), r = 1.0f / (2.0f - n), slope = 4.0f * e.times(r * r);
+        return PlainJet{with_sign(n * r, x), nudged<T>(size == 0x1.cep-5f || size == 0x1.dc8p-2f, slope, -1)};
     }
 };
 
@@ -110,12 +116,13 @@ struct Silu {
         Sum<Real> slope = s.pair() * plus_one(times(one_minus(s), x));
         return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
     }
-    SOFTFLOOR_INLINE static PlainJet plain(float x) {
+    template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         auto e = plain_exponential(-x);
         float d = e.one_plus(), s = 1.0f / d;
-        // silu'(-3/512) lies within 2^-25 of the middle between two results: what s and d lost by rounding decides.
-        float lost = fma(-s, e.lost_by_one_plus(d), fma(-s, d, 1.0f));
-        return {x * s, around(coefficients::In<float>::silu_zero, x, fma(s, fma(x, 1.0f - s, lost), s))};
+        // silu'(-3/512) is as near to the middle of two bfloat16, and slopes next to 0 of two float16, as s is to 1/d.
+        auto slope = fma_with_sign_of_rest(s, fma(x, 1.0f - s, e.rest_of_reciprocal(d, s)), s);
+        slope.high = nudged<T>(x == -0x1.748p+0f, slope.high, 2);
+        return PlainJet{x / d, plain_around(coefficients::In<float>::silu_zero, x, slope)};
     }
 };
 
