@@ -55,9 +55,10 @@ inline bool can_stream(const Operands& all, size_t n) {
 }
 
 // Whether streaming is faster depends on the machine, the function and the number of threads: it saves the loads of the
-// results' lines, and costs a copy. Both ways are tried, and the faster one is taken; now and then the other is tried
-// again. What is known of each falls at once and rises slowly: a call that first writes fresh memory takes many times
-// as long as the next. Only speed depends on it, never a result.
+// results' lines, and costs a copy. Both ways are tried, and the faster one is taken; the other is tried again, soon at
+// first and then ever more seldom. What is known of each falls at once and rises slowly: a call that first writes fresh
+// memory takes many times as long as the next, and may have been the only one that went its way. Only speed depends on
+// it, never a result.
 class StoreChoice {
     std::atomic<double> plain{unknown}, streamed{unknown};  // nanoseconds per element
     std::atomic<unsigned> calls{0};
@@ -70,7 +71,8 @@ class StoreChoice {
         if (streaming_bytes.load(std::memory_order_relaxed) == 0) return true;
         unsigned call = calls.fetch_add(1, std::memory_order_relaxed);
         bool faster = streamed.load(std::memory_order_relaxed) < plain.load(std::memory_order_relaxed);
-        return call < 4 ? call % 2 == 0 : faster != (call % 32 == 31);
+        bool again = (call & (call - 1)) == 0 || call % 64 == 0;
+        return call < 4 ? call % 2 == 0 : faster != again;
     }
     void add(bool stream, double nanoseconds) {
         std::atomic<double>& known = stream ? streamed : plain;

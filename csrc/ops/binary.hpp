@@ -125,21 +125,31 @@ template <class T> struct BinaryOperands {
     SOFTFLOOR_INLINE bool covers(size_t i) const {
         return SingleBinaryTerms::covers(z[i], y[i], positive[i], weight[i]);
     }
-    // store(i, single(i)) where float32 arithmetic covers an entry, store(i, wide(i)) elsewhere.
+    // store(i, single(i)) where float32 arithmetic covers an entry, store(i, wide(i)) elsewhere. Memory is asked for a
+    // row ahead: rows follow each other.
+    static constexpr size_t part = 512;
     template <class Single, class Wide, class Store>
     SOFTFLOOR_INLINE void each(size_t n, Single single, Wide wide, Store store) const {
-        uint32_t covered = 0;
-        for_each(n, [&](size_t i) { covered += covers(i); });
-        if (covered == n) {
-            for_each(n, [&](size_t i) { store(i, single(i)); });
-        } else if (covered == 0) {
-            for_each(n, [&](size_t i) { store(i, wide(i)); });
-        } else {
-            for_each(n, [&](size_t i) {
-                LossAndSlope<T> one = single(i), other = wide(i);
-                bool covered = covers(i);
-                store(i, LossAndSlope<T>{covered ? one.loss : other.loss, covered ? one.slope : other.slope});
-            });
+        for (size_t begin = 0; begin < n; begin += part) {
+            size_t end = n - begin < part ? n : begin + part, count = end - begin;
+            for (size_t i = begin; i < end; i += 64 / sizeof(T)) {
+                __builtin_prefetch(z + n + i);
+                __builtin_prefetch(y + n + i);
+            }
+            uint32_t covered = 0;
+            for_each(count, [&](size_t k) { covered += covers(begin + k); });
+            if (covered == count) {
+                for_each(count, [&](size_t k) { store(begin + k, single(begin + k)); });
+            } else if (covered == 0) {
+                for_each(count, [&](size_t k) { store(begin + k, wide(begin + k)); });
+            } else {
+                for_each(count, [&](size_t k) {
+                    LossAndSlope<T> one = single(begin + k), other = wide(begin + k);
+                    bool by_single = covers(begin + k);
+                    store(begin + k,
+                          LossAndSlope<T>{by_single ? one.loss : other.loss, by_single ? one.slope : other.slope});
+                });
+            }
         }
     }
 };
@@ -188,24 +198,46 @@ struct SigmoidCrossEntropyValueAndGrad {
     }
 };
 
-struct SigmoidCrossEntropyTotal {  // (n)->(): losses.  Their sum in float64, in lanes of pairs: one rounding
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        const T* loss = static_cast<const T*>(in[0]);
-        Pair total = sum_of_numbers(n, [&](size_t i) { return WideRow<T>::number(loss[i]); });
-        // Beyond the largest float64, and for NaN, the plain sum is right.
-        double plain = __builtin_fabs(total.hi) <= largest<Pair>
-                           ? collapse(total)
-                           : sum_of<double>(n, [&](size_t i) { return WideRow<T>::number(loss[i]); });
-        *static_cast<double*>(out[0]) = canonical(plain);
+// The sum of a row of losses in float64, in lanes of pairs: one rounding. As sum_of<Pair>, but of doubles: their low
+// parts, which are 0, are not added.
+template <class T> SOFTFLOOR_INLINE double total_of_losses(const T* loss, size_t n) {
+    Lanes<Pair> sum;
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        for (size_t j = 0; j < lanes; ++j) sum.add(j, WideRow<T>::number(loss[i + j]));
+    for (size_t j = 0; i < n; ++i, ++j) sum.add(j, WideRow<T>::number(loss[i]));
+    Pair total = sum.total();
+    // Beyond the largest float64, and for NaN, the plain sum is right.
+    return canonical(__builtin_fabs(total.hi) <= largest<Pair> ? collapse(total) : sum_of<double>(n, [&](size_t i) {
+        return WideRow<T>::number(loss[i]);
+    }));
+}
+
+// The same with the losses summed where they are computed, a row at a time, instead of stored.
+struct SigmoidCrossEntropyTotal {  // (n),(n),(n),(n)->()
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        SigmoidCrossEntropy::run<T>(in, &scratch, n, nullptr);
+        *static_cast<double*>(out[0]) = total_of_losses(static_cast<const T*>(scratch), n);
     }
-    // As sum_of<Pair>, of doubles: their low parts, which are 0, are not added.
-    template <class Number> SOFTFLOOR_INLINE static Pair sum_of_numbers(size_t n, Number number) {
-        Lanes<Pair> sum;
-        size_t i = 0;
-        for (; i + lanes <= n; i += lanes)
-            for (size_t j = 0; j < lanes; ++j) sum.add(j, number(i + j));
-        for (size_t j = 0; i < n; ++i, ++j) sum.add(j, number(i));
-        return sum.total();
+};
+struct SigmoidCrossEntropyTotalAndGrad {  // (n),(n),(n),(n),()->(),(n)
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
+        void* const losses_and_gradient[] = {scratch, out[1]};
+        SigmoidCrossEntropyValueAndGrad::run<T>(in, losses_and_gradient, n, nullptr);
+        *static_cast<double*>(out[0]) = total_of_losses(static_cast<const T*>(scratch), n);
+    }
+};
+
+struct NumbersOutside {  // (n),()->(): how many are not in [0, largest]; NaN is not
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        const T* numbers = static_cast<const T*>(in[0]);
+        double largest_allowed = *static_cast<const double*>(in[1]);
+        uint64_t outside = 0;
+        for_each(n, [&](size_t i) {
+            double x = WideRow<T>::number(numbers[i]);
+            outside += !((x >= 0) & (x <= largest_allowed));
+        });
+        *static_cast<double*>(out[0]) = double(outside);
     }
 };
 

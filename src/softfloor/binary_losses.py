@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,12 @@ def check_weights(function: str, weights: Any, name: str, begins: tuple[int, ...
 def _check_range(
     function: str, name: str, allowed: str, numbers: Any, largest: float, begins: tuple[int, ...] | None
 ) -> None:
-    with np.errstate(all="ignore"):
-        if numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= largest:  # NaN is neither
+    if numbers.dtype.itemsize <= 8:
+        outside = sigmoid_cross_entropy.gufuncs["outside"]
+        if not any(counts.any() for (counts,) in _each_piece(outside, (numbers,), (largest,))):
             return
+    elif np.all((numbers >= 0) & (numbers <= largest)):  # longer than any kernel knows; NaN is neither
+        return
     index, where = first_place(~((numbers >= 0) & (numbers <= largest)), begins)
     raise ValueError(f"{function}: {name} {numbers[index]}{where} is not {allowed}")
 
@@ -92,8 +96,9 @@ class SigmoidCrossEntropy(RowFunction):
         self, z: Any, labels: Any, *, pos_weight: Any = 1.0, weight: Any = 1.0, reduction: Reduction = "mean"
     ) -> Any:
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
-        (losses,) = self._run("value", operands, (), (None,))
-        return self._reduced(losses, reduction)
+        if reduction == "none":
+            return self._run("value", operands, (), (None,))[1]
+        return self._loss(self._totals(operands), operands, reduction)
 
     @understood
     def value_and_grad(
@@ -133,8 +138,7 @@ class SigmoidCrossEntropy(RowFunction):
         [0.25, -0.25]
         """
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
-        losses, gradient = self._losses_and_gradient(operands, 1.0, reduction, out)
-        return self._reduced(losses, reduction), gradient
+        return self._loss_and_gradient(operands, 1.0, reduction, out)
 
     @understood
     def vjp(
@@ -173,13 +177,13 @@ class SigmoidCrossEntropy(RowFunction):
         *others, weights = operands
         check_cotangent(self.name, upstream, reduction, weights.shape)
         if upstream.ndim == 0:
-            return self._losses_and_gradient(operands, float(upstream), reduction, out)[1]
+            return self._loss_and_gradient(operands, float(upstream), reduction, out)[1]
         with np.errstate(all="ignore"):
-            return self._losses_and_gradient((*others, weights * upstream), 1.0, reduction, out)[1]
+            return self._loss_and_gradient((*others, weights * upstream), 1.0, reduction, out)[1]
 
-    def _losses_and_gradient(
+    def _loss_and_gradient(
         self, operands: tuple[Any, ...], cotangent: float, reduction: str, out: Any
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Any, ...]:
         logits = operands[0]
         if out is not None and (
             not isinstance(out, np.ndarray) or out.shape != logits.shape or out.dtype != logits.dtype
@@ -189,8 +193,10 @@ class SigmoidCrossEntropy(RowFunction):
                 f"{self.name}: out must be an array of {logits.dtype} of shape {logits.shape}; got {given}"
             )
         scale = cotangent / max(1, logits.size) if reduction == "mean" else cotangent
-        losses, gradient = self._run("value_and_grad", operands, (scale,), (None, out))
-        return losses, gradient
+        if reduction == "none":
+            return self._run("value_and_grad", operands, (scale,), (None, out))[1:]
+        totals, gradient = self._run("total_and_grad", operands, (scale,), (out,))
+        return self._loss(totals, operands, reduction), gradient
 
     def _prepare(self, z: Any, labels: Any, pos_weight: Any, weight: Any, reduction: str) -> tuple[Any, ...]:
         """Logits, labels and weights, all of one shape."""
@@ -215,28 +221,42 @@ class SigmoidCrossEntropy(RowFunction):
     def _run(
         self, variant: str, operands: tuple[Any, ...], scale: tuple[float, ...], outputs: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        """A kernel over all entries, in rows of a length that suits threads."""
+        """A kernel over all entries: a list of its numbers per row, if it returns any, and its outputs."""
         shape, dtype = operands[0].shape, operands[0].dtype
-        results = [_core.call_recycling(np.empty, shape, dtype) if output is None else output for output in outputs]
+        results = [_new_like(operands[0]) if output is None else output for output in outputs]
         # Written through a flat view, or through a copy where memory has none.
         written = [r.reshape(-1) if r.flags.c_contiguous else np.empty(r.size, dtype) for r in results]
-        flat = [_flat(operand) for operand in operands]
-        for *inputs, targets in zip(*map(_pieces, flat), zip(*map(_pieces, written), strict=True), strict=True):
-            self.gufuncs[variant](*inputs, *scale, out=targets)
+        numbers: list[float] = []
+        for per_row in _each_piece(self.gufuncs[variant], operands, scale, written):
+            numbers += [number for rows in per_row for number in rows.tolist()]
         for result, values in zip(results, written, strict=True):
             if not result.flags.c_contiguous:
                 result[...] = values.reshape(shape)
-        return tuple(results)
+        return numbers, *results
 
-    def _reduced(self, losses: Any, reduction: str) -> Any:
-        """A scalar of the losses' dtype."""
-        if reduction == "none":
-            return losses
-        return total_of(self._totals(losses), losses.dtype, max(1, losses.size) if reduction == "mean" else 1)
-
-    def _totals(self, losses: Any) -> list[float]:
+    def _totals(self, operands: tuple[Any, ...]) -> list[float]:
         """Sums of many losses each; of single ones the exact sum alone would take longer than the losses."""
-        return [total for piece in _pieces(losses.reshape(-1)) for total in self.gufuncs["total"](piece).tolist()]
+        return self._run("total", operands, (), ())[0]  # type: ignore[no-any-return]
+
+    def _loss(self, totals: list[float], operands: tuple[Any, ...], reduction: str) -> Any:
+        """A scalar of the losses' dtype."""
+        logits = operands[0]
+        return total_of(totals, logits.dtype, max(1, logits.size) if reduction == "mean" else 1)
+
+
+def _each_piece(gufunc: Any, operands: Any, scale: tuple[float, ...], written: Any = ()) -> Iterator[tuple[Any, ...]]:
+    """Applies a gufunc to rows of `LENGTH` entries and to the row of what remains, its last outputs written to flat
+    arrays; returns the others."""
+    inputs, outputs = [_pieces(_flat(operand)) for operand in operands], [_pieces(array) for array in written]
+    returned = gufunc.nout - len(outputs)
+    for piece in range(2):
+        into = (None,) * returned + tuple(output[piece] for output in outputs)
+        results = gufunc(*(operand[piece] for operand in inputs), *scale, out=into)
+        yield (results if gufunc.nout > 1 else (results,))[:returned]
+
+
+def _new_like(logits: Any) -> Any:
+    return _core.call_recycling(np.empty_like, logits, order="C", subok=False)
 
 
 def _pieces(flat: Any) -> tuple[Any, Any]:

@@ -12,7 +12,9 @@ sigmoid_cross_entropy = Rows(
     kernels=(
         RowKernel("value", "SigmoidCrossEntropy", "(n),(n),(n),(n)->(n)", "TTddT"),
         RowKernel("value_and_grad", "SigmoidCrossEntropyValueAndGrad", "(n),(n),(n),(n),()->(n),(n)", "TTdddTT"),
-        RowKernel("total", "SigmoidCrossEntropyTotal", "(n)->()", "Td"),
+        RowKernel("total", "SigmoidCrossEntropyTotal", "(n),(n),(n),(n)->()", "TTddd"),
+        RowKernel("total_and_grad", "SigmoidCrossEntropyTotalAndGrad", "(n),(n),(n),(n),()->(),(n)", "TTddddT"),
+        RowKernel("outside", "NumbersOutside", "(n),()->()", "Tdd"),
     ),
     references=("I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, section 6.2.2, 2016.",),
     operands={"z": "(n)", "labels": "(n)"},

@@ -101,11 +101,11 @@ def _gradient_of_block(
     if not scalar:
         with np.errstate(all="ignore"):
             weights = weights * cotangent
-    return function._run("value_and_grad", (*others, weights), (scale,), (None, None))[1]
+    return function._run("value_and_grad", (*others, weights), (scale,), (None, None))[2]
 
 
 def _total_of_block(block: Any, labels: Any, pos_weight: Any, weight: Any, function: Any) -> Any:
-    sums = function._totals(np.asarray(_losses_of_block(block, labels, pos_weight, weight, function)))
+    sums = function._totals(function._prepare(block, labels, pos_weight, weight, "sum"))
     high = exact_sum(sums)
     low = exact_sum([*sums, -high]) if np.isfinite(high) else 0.0
     return np.full((1,) * block.ndim, np.array((high, low), TOTAL))
