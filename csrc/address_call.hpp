@@ -34,7 +34,6 @@ inline PyObject* call_at_addresses(PyObject* capsule, PyObject* const* args, Py_
         if (!memory[k] && n) return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_ValueError, "an address is 0");
         steps[k] = npy_intp(itemsizes[dtype]);
     }
-    constexpr npy_intp too_few_to_let_others_run = 500;  // as NumPy has it
     PyThreadState* state = n > too_few_to_let_others_run ? PyEval_SaveThread() : nullptr;
     elementwise_loop(memory, &n, steps, all->of_dtype[dtype]);
     if (state) PyEval_RestoreThread(state);

@@ -15,8 +15,11 @@ struct ElementwiseLoop {
     int inputs, outputs;
     bool at_defaults;
     mutable ElementCost cost{};
-    mutable StoreChoice choices[2];  // for one thread, and for several
+    mutable StoreChoice choices[2]{};  // for one thread, and for several
 };
+
+// Calls of so few elements, some microseconds, keep Python's lock.
+constexpr ptrdiff_t too_few_to_let_others_run = 2000;
 
 // True unless the two walk over exactly the same elements or over none in common: then an earlier result may be a later
 // operand (accumulate), and elements must be computed one after another. Operands that lie between one another, as the

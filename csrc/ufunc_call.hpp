@@ -5,11 +5,9 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include "memory_handler.hpp"
+#include "direct_call.hpp"
 
 namespace softfloor {
-
-inline int bfloat16_type = NPY_NOTYPE;  // known once ml_dtypes is imported
 
 struct UfuncCall {
     PyObject_HEAD vectorcallfunc vectorcall;
@@ -20,6 +18,7 @@ struct UfuncCall {
     PyObject* recover;      // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
     Py_ssize_t required;    // operands before the parameters
     int wide;               // whether parameters are float32 beside half precision
+    const ElementwiseLoop* loops;  // of a call without parameters, by dtype, or null
     PyObject* dictionary;
     PyObject* weak_references;
 };
@@ -146,6 +145,10 @@ inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t fl
     auto* self = reinterpret_cast<UfuncCall*>(callable);
     if (!self->ufunc) return not_initialised(callable, args, flags, keywords);  // the garbage collector was here
     Py_ssize_t count = PyVectorcall_NARGS(flags), parameters = PyTuple_GET_SIZE(self->parameters);
+    if (self->loops) {
+        PyObject* result = DirectCall::result(self->loops, args, count, keywords);
+        if (result || PyErr_Occurred()) return result;
+    }
     bool given = parameters > 0 && self->at_defaults == Py_None;
     if (parameters > 0 && keywords)
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i)
@@ -178,6 +181,9 @@ inline int ufunc_call_init(PyObject* object, PyObject* args, PyObject* keywords)
     Py_XSETREF(self->recover, Py_NewRef(recover));
     self->required = required;
     self->wide = wide;
+    self->loops = at_defaults != Py_None              ? loops_of(at_defaults)
+                  : PyTuple_GET_SIZE(parameters) == 0 ? loops_of(ufunc)
+                                                      : nullptr;
     self->vectorcall = call_ufunc;
 #if PY_VERSION_HEX < 0x030C0000
     // Later versions let Python subclasses inherit the flag; without it keywords would travel through a dict.
@@ -199,6 +205,7 @@ inline int ufunc_call_traverse(PyObject* object, visitproc visit, void* arg) {
 }
 inline int ufunc_call_clear(PyObject* object) {
     auto* self = reinterpret_cast<UfuncCall*>(object);
+    self->loops = nullptr;
     Py_CLEAR(self->ufunc);
     Py_CLEAR(self->at_defaults);
     Py_CLEAR(self->parameters);

@@ -135,7 +135,7 @@ template <class Op, int parameters> struct Vjp {
         return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, Real cotangent, auto...) {
-        if constexpr (IsPlain<Op, T>) return {narrow<T>(high_part(Op::template plain<float>(x).slope) * cotangent), {}};
+        if constexpr (IsPlain<Op, T>) return {narrow_plain<T>(scaled(Op::template plain<T>(x).slope, cotangent)), {}};
         else return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
     }
 };
@@ -298,13 +298,18 @@ template <class Variant, class T> struct Uncovered {
     }
 };
 
+template <class Variant> SOFTFLOOR_INLINE bool overwrites_inputs(const void* const* in, void* const* out) {
+    bool overwrites = false;
+    for (int k = 0; k < Variant::inputs; ++k)
+        for (int j = 0; j < Variant::outputs; ++j) overwrites |= in[k] == out[j];
+    return overwrites;
+}
+
 // Compensated arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own
 // input alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide
 // for whole blocks, it is counted before.
 template <class Variant, class T> void run_compensated(Kernel wide, const void* const* in, void* const* out, size_t n) {
-    bool count_first = Variant::has_parameters;
-    for (int k = 0; k < Variant::inputs; ++k)
-        for (int j = 0; j < Variant::outputs; ++j) count_first |= in[k] == out[j];
+    bool count_first = Variant::has_parameters || overwrites_inputs<Variant>(in, out);
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t end = n - begin < compensated_block ? n : begin + compensated_block;
         size_t covered =
@@ -329,10 +334,32 @@ template <class Variant, class T> void run_compensated(Kernel wide, const void* 
 template <class Variant, class T> void run_wide(const void* const* in, void* const* out, size_t n) {
     loop<Variant, T>(in, out, 0, n, [](auto... v) __attribute__((always_inline)) { return Variant::at(v...); });
 }
-template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n);
+
+// A vector of 512 bits. What remains beyond a multiple of it is computed with the elements before it, once more: one by
+// one, eight elements may take as long as a hundred.
+template <class T> constexpr size_t strip_of = sizeof(T) == 8 ? 8 : 16;
+
+template <class Variant, class T> void run_in_strips(Kernel kernel, const void* const* in, void* const* out, size_t n) {
+    constexpr size_t strip = strip_of<T>, few = 3;
+    size_t rest = n % strip;
+    if (n < strip || rest <= few || overwrites_inputs<Variant>(in, out)) return kernel(in, out, n);
+    kernel(in, out, n - rest);
+    const void* inputs[Variant::inputs];
+    void* outputs[Variant::outputs];
+    for (int k = 0; k < Variant::inputs; ++k) inputs[k] = static_cast<const T*>(in[k]) + (n - strip);
+    for (int k = 0; k < Variant::outputs; ++k) outputs[k] = static_cast<T*>(out[k]) + (n - strip);
+    kernel(inputs, outputs, strip);
+}
+
+template <class Variant, class T> void run_whole_strips(const void* const* in, void* const* out, size_t n) {
+    if constexpr (requires { requires Variant::has_compensated; })
+        run_compensated<Variant, T>(run_wide<Variant, T>, in, out, n);
+    else run_wide<Variant, T>(in, out, n);
+}
 
 // Outputs may be inputs, element by element: a block is read before it is written.
 template <class Variant> void run_spread(const void* const* in, void* const* out, size_t n) {
+    constexpr size_t strip = strip_of<SpreadFloat16>;
     SpreadFloat16 from[Variant::inputs][compensated_block], to[Variant::outputs][compensated_block];
     const void* inputs[Variant::inputs];
     void* outputs[Variant::outputs];
@@ -340,8 +367,12 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
     for (int k = 0; k < Variant::outputs; ++k) outputs[k] = to[k];
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t count = n - begin < compensated_block ? n - begin : compensated_block;
-        for (int k = 0; k < Variant::inputs; ++k) spread(static_cast<const Float16*>(in[k]) + begin, from[k], count);
-        run<Variant, SpreadFloat16>(inputs, outputs, count);
+        size_t filled = (count + strip - 1) / strip * strip;
+        for (int k = 0; k < Variant::inputs; ++k) {
+            spread(static_cast<const Float16*>(in[k]) + begin, from[k], count);
+            for (size_t i = count; i < filled; ++i) from[k][i] = from[k][0];
+        }
+        run_whole_strips<Variant, SpreadFloat16>(inputs, outputs, filled);
         for (int k = 0; k < Variant::outputs; ++k) gather(to[k], static_cast<Float16*>(out[k]) + begin, count);
     }
 }
@@ -349,9 +380,7 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
     if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
     else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
-    else if constexpr (requires { requires Variant::has_compensated; })
-        run_compensated<Variant, T>(run_wide<Variant, T>, in, out, n);
-    else run_wide<Variant, T>(in, out, n);
+    else run_in_strips<Variant, T>(run_whole_strips<Variant, T>, in, out, n);
 }
 
 // An operation with its parameter fixed, so that what depends on it alone is computed by the compiler.

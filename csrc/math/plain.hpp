@@ -3,7 +3,7 @@
 // say, which try them all. For the few there are two means: the sign of what the last rounding lost, and a nudge.
 //
 // An operation that offers plain<T>(x) promises correctly rounded values and slopes where its compensated(x) is used,
-// for every x of T, Bfloat16 or SpreadFloat16. With float for T, its results go on to be multiplied.
+// for every x of T, Bfloat16 or SpreadFloat16.
 #pragma once
 #include "compensated.hpp"
 
@@ -24,8 +24,9 @@ template <class T> SOFTFLOOR_INLINE T narrow_plain(Sum<float> x) {
     uint32_t bits = float_to_bits(x.high), toward_zero = (float_to_bits(x.low) ^ bits) >> 31;
     return narrow<T>(bits_to_float((bits - toward_zero) | 1u));
 }
-SOFTFLOOR_INLINE float high_part(float x) { return x; }
-SOFTFLOOR_INLINE float high_part(Sum<float> x) { return x.high; }
+// Times a cotangent; one of 1 or -1 leaves the bits of a slope.
+SOFTFLOOR_INLINE float scaled(float x, float factor) { return x * factor; }
+SOFTFLOOR_INLINE Sum<float> scaled(Sum<float> x, float factor) { return {x.high * factor, x.low * factor}; }
 
 // a b + c, with the sign of what rounding lost, for |a b| <= |c|.
 SOFTFLOOR_INLINE Sum<float> fma_with_sign_of_rest(float a, float b, float c) {

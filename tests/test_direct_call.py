@@ -1,0 +1,179 @@
+"""Calls on small plain arrays go past NumPy's ufunc: what it would return, or say, is what they return and say."""
+
+import threading
+import warnings
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import softfloor as sf
+from cases import assert_same_bits
+
+DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
+CALLS = {
+    "gelu": (sf.gelu, sf.gelu.ufunc),
+    "silu": (sf.silu, sf.silu.at_defaults),
+    "vjp": (sf.tanh.vjp, sf.tanh.vjp.ufunc),
+    "value_and_derivative": (sf.sigmoid.value_and_derivative, sf.sigmoid.value_and_derivative.ufunc),
+}
+every_call = pytest.mark.parametrize(("call", "ufunc"), CALLS.values(), ids=CALLS)
+
+
+def numbers(dtype, *shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+def outcome(function, *operands, **keywords):
+    """What it returns, or the type of what it raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            result = function(*operands, **keywords)
+        except Exception as error:
+            return type(error)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def assert_same_outcome(found, expected):
+    if isinstance(expected, type):
+        assert isinstance(found, type)
+        assert issubclass(found, expected)
+        return
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert type(one) is type(other)
+        assert_same_bits(one, other)
+        assert one.dtype.metadata == other.dtype.metadata
+        assert one.strides == other.strides
+
+
+class Tagged(np.ndarray):
+    """A subclass that NumPy's ufuncs keep."""
+
+
+OPERANDS = {
+    "plain": lambda x: x,
+    "empty": lambda x: x[:0],
+    "0-d": lambda x: x[0, 0].reshape(()),
+    "scalar": lambda x: x[0, 0],
+    "one": lambda x: x[:1, :1],
+    "columns": lambda x: x.T,
+    "every other": lambda x: x[:, ::2],
+    "backwards": lambda x: x[::-1],
+    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "broadcast": lambda x: np.broadcast_to(x[0], x.shape),
+    "masked": lambda x: np.ma.masked_array(x, x > 0),
+    "subclass": lambda x: x.view(Tagged),
+    "list": lambda x: x.tolist(),
+    "unaligned": lambda x: np.frombuffer(b"." + x.tobytes(), x.dtype, offset=1).reshape(x.shape),
+    "large": lambda x: np.resize(x, (1 << 20) // x.itemsize),
+}
+
+
+@every_call
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("make", OPERANDS.values(), ids=OPERANDS)
+def test_results_are_the_ufuncs(call, ufunc, dtype, make):
+    operands = [make(numbers(dtype, 5, 40)) for _ in range(ufunc.nin)]
+    assert_same_outcome(outcome(call, *operands), outcome(ufunc, *operands))
+
+
+@every_call
+def test_other_byte_orders_and_metadata(call, ufunc):
+    for dtype in (np.dtype(">f4"), np.dtype(np.float32, metadata={"unit": "m"})):
+        operands = [numbers(np.float32, 40).astype(dtype)] * ufunc.nin
+        assert_same_outcome(outcome(call, *operands), outcome(ufunc, *operands))
+
+
+@pytest.mark.parametrize(
+    ("x", "cotangent"),
+    [
+        (numbers(np.float32, 4, 10), numbers(np.float32, 10)),
+        (numbers(np.float32, 4, 10), numbers(np.float64, 4, 10)),
+        (numbers(np.float32, 4, 10), numbers(np.float32, 10, 4)),
+        (numbers(np.float32, 4, 10), np.arange(40).reshape(4, 10)),
+    ],
+)
+def test_operands_that_differ(x, cotangent):
+    assert_same_outcome(outcome(sf.tanh.vjp, x, cotangent), outcome(sf.tanh.vjp.ufunc, x, cotangent))
+
+
+def outputs(memory, shift):
+    """Two arrays of 40 entries in memory of 100, the second ``shift`` entries after the first."""
+    return memory[:40], memory[shift : shift + 40]
+
+
+@every_call
+@pytest.mark.parametrize("shift", [0, 1, 39, 40, 60])
+def test_outputs_may_overlap(call, ufunc, shift):
+    """Operands in one array, outputs in the same: an earlier result is never a later operand."""
+    found, expected = numbers(np.float32, 100), numbers(np.float32, 100)
+    for function, memory in ((call, found), (ufunc, expected)):
+        first, second = outputs(memory, shift)
+        out = (second, memory[60:]) if ufunc.nout == 2 else second
+        result = function(*([first] * ufunc.nin), out=out)
+        assert (result[0] if ufunc.nout == 2 else result) is second
+    assert_same_bits(found, expected)
+
+
+@every_call
+def test_outputs_that_do_not_fit(call, ufunc):
+    x = numbers(np.float32, 40)
+    shared = np.empty_like(x)
+    frozen = np.empty_like(x)
+    frozen.flags.writeable = False
+    warned = np.broadcast_arrays(np.empty_like(x), x)[0]
+    wrong = [
+        np.empty(39, np.float32),
+        np.empty((2, 40), np.float32),
+        np.empty(40, np.float16),
+        frozen,
+        warned,
+        [1],
+        None,
+    ]
+    wrong += [np.empty(80, np.float32)[::2], np.empty(40, np.float64), np.empty(40, ">f4"), [1], None]
+    for out in wrong:
+        for given in (out, (out,), (out, out), (shared, out)):
+            operands = [x] * ufunc.nin
+            assert_same_outcome(outcome(call, *operands, out=given), outcome(ufunc, *operands, out=given))
+
+
+@every_call
+def test_other_keywords_and_counts(call, ufunc):
+    operands = [numbers(np.float32, 40)] * ufunc.nin
+    for keywords in ({"dtype": np.float64}, {"where": operands[0] > 0, "out": None}, {"order": "F"}, {"casting": "no"}):
+        # Without `where`, nothing is left unwritten.
+        if "where" not in keywords:
+            assert_same_outcome(outcome(call, *operands, **keywords), outcome(ufunc, *operands, **keywords))
+    assert_same_outcome(outcome(call), outcome(ufunc))
+    assert_same_outcome(outcome(call, *operands, *operands, *operands, *operands), TypeError)
+    positional = [np.empty_like(operands[0]) for _ in range(ufunc.nout)]
+    results = outcome(call, *operands, *positional)
+    assert all(result is given for result, given in zip(results, positional, strict=True))
+
+
+def test_a_replaced_allocator_and_threads():
+    """Many threads at once, each on its own arrays."""
+    x = numbers(np.float32, 3000)
+    expected, failures = sf.gelu.ufunc(x), []
+
+    def work():
+        for _ in range(200):
+            if not np.array_equal(sf.gelu(x), expected):
+                failures.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_floating_point_state_is_kept():
+    with np.errstate(all="raise"):
+        for x in (np.array([np.nan, np.inf, -np.inf, 1e30, 1e-45], np.float32), np.array([-800.0, 5e-324])):
+            sf.gelu(x)
+            sf.silu.vjp(x, x)
