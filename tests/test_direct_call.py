@@ -55,7 +55,7 @@ class Tagged(np.ndarray):
 OPERANDS = {
     "plain": lambda x: x,
     "empty": lambda x: x[:0],
-    "0-d": lambda x: x[0, 0].reshape(()),
+    "0-d": lambda x: np.array(x[0, 0]),
     "scalar": lambda x: x[0, 0],
     "one": lambda x: x[:1, :1],
     "columns": lambda x: x.T,
