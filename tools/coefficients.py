@@ -226,13 +226,11 @@ def compensated():
     """What math/compensated.hpp and the compensated texts of ops/ use."""
     lines = [
         f"constexpr float tail_slope = {hexadecimal(TAIL_SLOPE)}f;",
-        "// A slope on |x - x0| < radius, divided by x - x0: the position x0 in three parts, constant_term +",
-        "// h (linear_term + h polynomial(h)).",
+        "// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the zero, for",
+        "// |h| < radius: value + h (slope + h polynomial(h)).",
         "template <class Real, int count> struct CompensatedZero {",
-        "    Real radius;",
-        "    Real position[3];",
-        "    Sum<Real> constant_term;",
-        "    Real linear_term;",
+        "    Real radius, nearest, value;",
+        "    Sum<Real> slope;",
         "    Real polynomial[count];",
         "};",
         "// Constants and polynomials in a format.",
@@ -329,18 +327,29 @@ def compensated_zeros(form):
 
 
 def compensated_zero(form, name, x0, quotient, radius, degree):
-    exact = interpolate(quotient, -radius, radius, degree | 1)[0]  # odd: no node at the zero itself
-    constant = sum(form.parts(exact, 2), mpf(0))
-    rest = rounded_one_by_one(form, lambda h: quotient(h) - constant, -radius, radius, degree)
-    error = error_in_bits(lambda h: (constant + h * evaluate(rest, h)) / quotient(h) - 1, -radius, radius, 200)
+    """``quotient`` is the slope over the distance from x0, which is the nearest number plus ``beyond``."""
+    nearest = mpf(form.round(x0))
+    beyond = x0 - nearest
+    value = -beyond * quotient(-beyond)
+
+    def rise(h):  # (slope - value) / h, of which h = 0 is no node
+        return ((h - beyond) * quotient(h - beyond) - value) / h
+
+    exact = interpolate(rise, -radius, radius, degree | 1)[0]
+    slope = sum(form.parts(exact, 2), mpf(0))
+    rest = rounded_one_by_one(form, lambda h: rise(h) - slope, -radius, radius, degree)
+    error = error_in_bits(
+        lambda h: (value + h * (slope + h * evaluate(rest, h))) / ((h - beyond) * quotient(h - beyond)) - 1,
+        -radius,
+        radius,
+        200,
+    )
     return [
         f"    // {name}': relative error {error}",
-        f"    static constexpr CompensatedZero<{form.name}, {degree - 1}> {name}_zero = {{",
-        f"        {form.number(radius)},",
-        "        {" + ", ".join(map(form.number, form.parts(x0, 3))) + "},",
+        f"    static constexpr CompensatedZero<{form.name}, {degree}> {name}_zero = {{",
+        f"        {', '.join(map(form.number, (radius, nearest, value)))},",
         f"        {form.sum(exact)},",
-        f"        {form.number(rest[0])},",
-        "        {" + ", ".join(map(form.number, rest[1:])) + "}};",
+        "        {" + ", ".join(map(form.number, rest)) + "}};",
     ]
 
 

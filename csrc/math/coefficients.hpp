@@ -101,13 +101,11 @@ constexpr Zero silu_zero = {
     {0x1.2c563458cc0adp-3, 0x1.353eb573ca45fp-6, -0x1.f2d0e32bc2994p-7, -0x1.b0f82c4995b67p-8, 0x1.098e92b8f75f1p-13, 0x1.a2a7cb2331bc8p-11, 0x1.8574d12f79413p-13, -0x1.572511b791a38p-15, -0x1.f2d87b183cfd8p-16, -0x1.858f59f4122d1p-19, 0x1.3aaeef51eec29p-19}};
 
 constexpr float tail_slope = 0x1.1000000000000p+0f;
-// A slope on |x - x0| < radius, divided by x - x0: the position x0 in three parts, constant_term +
-// h (linear_term + h polynomial(h)).
+// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the zero, for
+// |h| < radius: value + h (slope + h polynomial(h)).
 template <class Real, int count> struct CompensatedZero {
-    Real radius;
-    Real position[3];
-    Sum<Real> constant_term;
-    Real linear_term;
+    Real radius, nearest, value;
+    Sum<Real> slope;
     Real polynomial[count];
 };
 // Constants and polynomials in a format.
@@ -145,27 +143,21 @@ template <> struct In<float> {
     // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
     static constexpr Sum<float> gelu_tanh_linear = {0x1.9884540000000p+0f, -0x1.8579360000000p-25f};
     static constexpr Sum<float> gelu_tanh_cubic = {0x1.2444f20000000p-4f, 0x1.49b16a0000000p-29f};
-    // gelu': relative error 2^-27.3
-    static constexpr CompensatedZero<float, 5> gelu_zero = {
-        0x1.0000000000000p-2f,
-        {-0x1.80ead20000000p-1f, 0x1.a03fd40000000p-27f, -0x1.eec18c0000000p-52f},
-        {0x1.b9d9900000000p-2f, -0x1.636fe00000000p-28f},
-        0x1.8d9a900000000p-2f,
-        {-0x1.2a2f2a0000000p-6f, -0x1.d2f23a0000000p-4f, -0x1.e3ea580000000p-7f, 0x1.3a32960000000p-6f, 0x1.236ff00000000p-8f}};
+    // gelu': relative error 2^-27.4
+    static constexpr CompensatedZero<float, 6> gelu_zero = {
+        0x1.0000000000000p-2f, -0x1.80ead20000000p-1f, -0x1.6737d80000000p-28f,
+        {0x1.b9d9900000000p-2f, -0x1.f4f7180000000p-27f},
+        {0x1.8d9a900000000p-2f, -0x1.2a2f240000000p-6f, -0x1.d2f2300000000p-4f, -0x1.e3ea620000000p-7f, 0x1.3a30c80000000p-6f, 0x1.2370900000000p-8f}};
     // gelu_tanh': relative error 2^-28.3
-    static constexpr CompensatedZero<float, 3> gelu_tanh_zero = {
-        0x1.0000000000000p-4f,
-        {-0x1.8142a00000000p-1f, 0x1.85a06c0000000p-27f, 0x1.a9ea480000000p-52f},
-        {0x1.b8bace0000000p-2f, -0x1.a67c720000000p-27f},
-        0x1.8cd19c0000000p-2f,
-        {-0x1.0296460000000p-6f, -0x1.d250c80000000p-4f, -0x1.0fc9be0000000p-6f}};
-    // silu': relative error 2^-32.1
-    static constexpr CompensatedZero<float, 3> silu_zero = {
-        0x1.0000000000000p-4f,
-        {-0x1.4749740000000p+0f, 0x1.bdf6fa0000000p-27f, 0x1.03945a0000000p-53f},
-        {0x1.be14100000000p-3f, 0x1.1848f00000000p-29f},
-        0x1.2c56340000000p-3f,
-        {0x1.353eae0000000p-6f, -0x1.f2c6940000000p-7f, -0x1.b0a9420000000p-8f}};
+    static constexpr CompensatedZero<float, 4> gelu_tanh_zero = {
+        0x1.0000000000000p-4f, -0x1.8142a00000000p-1f, -0x1.4f64040000000p-28f,
+        {0x1.b8bacc0000000p-2f, 0x1.2b89f20000000p-27f},
+        {0x1.8cd19c0000000p-2f, -0x1.0296400000000p-6f, -0x1.d2509c0000000p-4f, -0x1.0fca420000000p-6f}};
+    // silu': relative error 2^-32.6
+    static constexpr CompensatedZero<float, 4> silu_zero = {
+        0x1.0000000000000p-4f, -0x1.4749740000000p+0f, -0x1.848b9e0000000p-29f,
+        {0x1.be14100000000p-3f, -0x1.e5d5520000000p-30f},
+        {0x1.2c56340000000p-3f, 0x1.353eae0000000p-6f, -0x1.f2c8780000000p-7f, -0x1.b0a5600000000p-8f}};
 };
 template <> struct In<double> {
     static constexpr double log2_e = 0x1.71547652b82fep+0;
@@ -216,26 +208,20 @@ template <> struct In<double> {
     static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
     static constexpr Sum<double> gelu_tanh_cubic = {0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
     // gelu': relative error 2^-58.9
-    static constexpr CompensatedZero<double, 14> gelu_zero = {
-        0x1.8000000000000p-2,
-        {-0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56, 0x1.65d4b5b9cdd03p-111},
-        {0x1.b9d98fa5a3215p-2, 0x1.fab7f022b4056p-56},
-        0x1.8d9a941de3ac5p-2,
-        {-0x1.2a2ef9bb865d8p-6, -0x1.d2fa4c17c7d57p-4, -0x1.e4088244f5f0dp-7, 0x1.3e346def30218p-6, 0x1.297b9d6e9d616p-8, -0x1.258a6d753edf8p-9, -0x1.8680f61d0ac95p-11, 0x1.86c85425175a6p-13, 0x1.69607815bb7cfp-14, -0x1.7842916f834c8p-17, -0x1.03d88f269d0f6p-17, 0x1.cc4dca1f7d367p-22, 0x1.27a5ea583679cp-21, 0x1.725066f24f679p-28}};
+    static constexpr CompensatedZero<double, 15> gelu_zero = {
+        0x1.8000000000000p-2, -0x1.80ead197f00b4p-1, -0x1.dc33ec6564406p-58,
+        {0x1.b9d98fa5a3215p-2, 0x1.2475cb0cecaa9p-56},
+        {0x1.8d9a941de3ac5p-2, -0x1.2a2ef9bb865d6p-6, -0x1.d2fa4c17c7d4dp-4, -0x1.e4088244f5f16p-7, 0x1.3e346def2f8fap-6, 0x1.297b9d6e9d8a9p-8, -0x1.258a6d74bddfap-9, -0x1.8680f61d23e28p-11, 0x1.86c853aa0f0a7p-13, 0x1.6960781d9d84bp-14, -0x1.7842509fc6769p-17, -0x1.03d890626bf16p-17, 0x1.cc2a48cb77303p-22, 0x1.27a6115928ce5p-21, 0x1.821b1fd184f60p-28}};
     // gelu_tanh': relative error 2^-59.9
-    static constexpr CompensatedZero<double, 8> gelu_tanh_zero = {
-        0x1.0000000000000p-4,
-        {-0x1.81429f9e97e4dp-1, 0x1.4f523ed77dbdcp-55, -0x1.a649fca8ac0e5p-109},
-        {0x1.b8bacd2c96b91p-2, 0x1.7a36a1921b910p-56},
-        0x1.8cd1a2b2fff33p-2,
-        {-0x1.029615edb0aa7p-6, -0x1.d2b7734648223p-4, -0x1.104a83ec2a2f7p-6, 0x1.427996e8ece03p-6, 0x1.58c9dba5ef46ap-8, -0x1.3d8dd739a7590p-9, -0x1.e59c6ebff0f3cp-11, 0x1.15fcd4878d4abp-12}};
-    // silu': relative error 2^-60.9
-    static constexpr CompensatedZero<double, 8> silu_zero = {
-        0x1.0000000000000p-4,
-        {-0x1.474973c84120bp+0, -0x1.f8d74bc9ac154p-54, -0x1.44a50180ba780p-108},
-        {0x1.be1410460527fp-3, -0x1.25a37b0e5898ap-58},
-        0x1.2c563458cc0adp-3,
-        {0x1.353eb573ca46bp-6, -0x1.f2d0e32bc6a41p-7, -0x1.b0f82c49b6de4p-8, 0x1.098e95c3d1eb1p-13, 0x1.a2a7ce55fb227p-11, 0x1.85712f9315523p-13, -0x1.57615e797f22dp-15, -0x1.e6b6292c5afc6p-16}};
+    static constexpr CompensatedZero<double, 9> gelu_tanh_zero = {
+        0x1.0000000000000p-4, -0x1.81429f9e97e4dp-1, -0x1.20a50541a648bp-56,
+        {0x1.b8bacd2c96b91p-2, -0x1.1b1e5dca16274p-57},
+        {0x1.8cd1a2b2fff33p-2, -0x1.029615edb0aa2p-6, -0x1.d2b77346480f2p-4, -0x1.104a83ec2a41fp-6, 0x1.427996e8084fep-6, 0x1.58c9dba661de9p-8, -0x1.3d8dcec2abc16p-9, -0x1.e59c707c5388ep-11, 0x1.15e120e66e966p-12}};
+    // silu': relative error 2^-62.0
+    static constexpr CompensatedZero<double, 9> silu_zero = {
+        0x1.0000000000000p-4, -0x1.474973c84120bp+0, 0x1.b7d7537967aa7p-56,
+        {0x1.be14104605280p-3, 0x1.b75b66c3429cfp-62},
+        {0x1.2c563458cc0adp-3, 0x1.353eb573ca469p-6, -0x1.f2d0e32bc47f5p-7, -0x1.b0f82c49b6c45p-8, 0x1.098e94282680fp-13, 0x1.a2a7ce54b853dp-11, 0x1.8573177c81aa6p-13, -0x1.576154b0bbcc0p-15, -0x1.ecf2faab44e7ep-16}};
 };
 
 }  // namespace coefficients

@@ -71,9 +71,9 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Sum<Real> a, R
 }
 
 // What an operation returns. A kernel that needs one of them leaves the other to the compiler.
-template <class Value, class Real> struct CompensatedJet {
+template <class Value, class Slope> struct CompensatedJet {
     Value value;
-    Sum<Real> slope;
+    Slope slope;
 };
 
 // e^y = factor (1 + first + rest), factor = 2^k, |first| <= ln(2)/2, rest = first^2 q(first) and what y - k ln 2 lost
@@ -171,11 +171,6 @@ template <class Real> SOFTFLOOR_INLINE Quotient<Real> divide(Sum<Real> x, Sum<Re
     Real reciprocal = Real(1) / (d.high + d.low), quotient = (x.high + x.low) * reciprocal;
     return {quotient, fma(quotient, d.high, -x.high) + fma(quotient, d.low, -x.low), reciprocal};
 }
-// 1 - q for 0 <= q <= 1. The first difference loses nothing that the second does not find.
-template <class Real> SOFTFLOOR_INLINE Sum<Real> one_minus(Quotient<Real> q) {
-    Real high = Real(1) - q.quotient;
-    return {high, ((Real(1) - high) - q.quotient) + q.excess * q.reciprocal};
-}
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(Quotient<Real> q) {
     // Not with -excess: GCC makes another fma of that, and loses the sign of a zero.
     if constexpr (__is_same(T, Real)) return fma(q.excess, -q.reciprocal, q.quotient);
@@ -198,35 +193,53 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded(SignedQuotient<Real> q
     else return rounded<T>(as_pair(q));
 }
 
-// e^y q with the q of divide(1, ...); normalised, because slopes go on to subtract it from something near it.
-template <class Real> SOFTFLOOR_INLINE Sum<Real> times(OpenExponential<Real> e, Quotient<Real> q) {
-    Sum<Real> product = times(e, q.quotient);
-    Real low = fma(-product.high, q.excess, product.low), high = product.high + low;
-    return {high, low - (high - product.high)};
+// a b + c, |c| <= |a b| / 2, not yet computed: one fma, and alone or times 1 the same bits.
+template <class Real> struct ProductAndSum {
+    Real a, b, c;
+    SOFTFLOOR_INLINE Sum<Real> sum() const {
+        Real high = fma(a, b, c), product = a * b;
+        return {high, ((product - high) + c) + fma(a, b, -product)};
+    }
+};
+template <class T, class Real> SOFTFLOOR_INLINE T rounded(ProductAndSum<Real> s) {
+    if constexpr (__is_same(T, Real)) return fma(s.a, s.b, s.c);
+    else return rounded<T>(s.sum());
+}
+template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(ProductAndSum<Real> s, Real x) {
+    if constexpr (__is_same(T, Real)) {
+        Real product = s.b * x, rest = fma(s.a, fma(s.b, x, -product), s.c * x);
+        return with_sign(fma(s.a, product, rest), fma(s.a, s.b, s.c) * x);
+    } else return rounded_product<T>(s.sum(), x);
+}
+template <class Real> SOFTFLOOR_INLINE Sum<Real> times(ProductAndSum<Real> s, Real x) { return times(s.sum(), x); }
+
+// e^y q^2 with the q of divide(1, ...). The error of q^2 is that of the product, and twice the excess.
+template <class Real> SOFTFLOOR_INLINE Sum<Real> times_square(OpenExponential<Real> e, Quotient<Real> q) {
+    Real square = q.quotient * q.quotient, lost = fma(q.quotient, q.quotient, -square);
+    lost = fma(-(q.excess + q.excess), square, lost);
+    Sum<Real> product = times(e, square);
+    return {product.high, fma(fma(e.factor, e.first + e.rest, e.factor), lost, product.low)};
 }
 
-// A slope next to its own zero (zero.hpp), with the zero in three numbers: the distance is right to the last bit even
-// where x is the one next to the zero.
+// s (1 + w (1 - s)) with the s of divide(1, ...), whose relative error is minus its excess. The differences lose
+// nothing that the next ones do not find.
+template <class Real> SOFTFLOOR_INLINE ProductAndSum<Real> rising_slope(Quotient<Real> s, Sum<Real> w) {
+    Real q = s.quotient, one = 1;
+    Real other = one - q, lost_by_other = fma(q, s.excess, (one - other) - q);
+    Real product = w.high * other, lost = fma(w.high, other, -product);
+    Sum<Real> sum = plus_one(Sum<Real>{product, lost});
+    lost = fma(w.high, lost_by_other, fma(w.low, other, sum.low));
+    return {q, sum.high, q * fma(-s.excess, sum.high, lost)};
+}
+
+// A slope next to its own zero.
 template <class Real, int count>
-SOFTFLOOR_INLINE Sum<Real> around(const coefficients::CompensatedZero<Real, count>& zero, Real x, Sum<Real> elsewhere) {
-    Real far = x - zero.position[0], distance = far - zero.position[1];
-    Real lost = ((far - distance) - zero.position[1]) - zero.position[2];
-    Sum<Real> near;
-    if constexpr (count <= 3) {
-        // Within a small radius all but the constant term is small.
-        Real rest = fma(distance, polynomial(zero.polynomial, distance), zero.linear_term);
-        rest = fma(distance, rest, zero.constant_term.low);
-        near = times(Sum<Real>{zero.constant_term.high, rest}, distance);
-        near.low = fma(lost, zero.constant_term.high, near.low);
-    } else {
-        // The quotient as a pair: constant and linear term, then all that is small.
-        Real high = fma(distance, zero.linear_term, zero.constant_term.high);
-        Real low = fma(distance, zero.linear_term, zero.constant_term.high - high);
-        low += fma(distance * distance, polynomial(zero.polynomial, distance), zero.constant_term.low);
-        near = times(Sum<Real>{high, low}, distance);
-        near.low = fma(lost, high, near.low);
-    }
-    return select(absolute(distance) < zero.radius, near, elsewhere);
+SOFTFLOOR_INLINE ProductAndSum<Real> around(const coefficients::CompensatedZero<Real, count>& zero, Real x,
+                                            ProductAndSum<Real> elsewhere) {
+    Real h = x - zero.nearest;  // exact within the radius
+    Real rest = fma(h, fma(h, polynomial(zero.polynomial, h), zero.slope.low), zero.value);
+    bool is_near = absolute(h) < zero.radius;
+    return {is_near ? h : elsewhere.a, is_near ? zero.slope.high : elsewhere.b, is_near ? rest : elsewhere.c};
 }
 
 }  // namespace

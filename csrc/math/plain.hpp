@@ -65,10 +65,9 @@ SOFTFLOOR_INLINE PlainExponential plain_exponential(float high, float low = 0.0f
 // A slope next to its own zero.
 template <int count>
 SOFTFLOOR_INLINE float plain_around(const coefficients::CompensatedZero<float, count>& zero, float x, float elsewhere) {
-    float distance = (x - zero.position[0]) - zero.position[1];
-    float quotient = fma(distance, polynomial(zero.polynomial, distance), zero.linear_term);
-    quotient = fma(distance, quotient, zero.constant_term.high);
-    return absolute(distance) < zero.radius ? distance * quotient : elsewhere;
+    float h = x - zero.nearest;
+    float near = fma(h, fma(h, polynomial(zero.polynomial, h), zero.slope.high), zero.value);
+    return absolute(h) < zero.radius ? near : elsewhere;
 }
 template <int count>
 SOFTFLOOR_INLINE Sum<float> plain_around(const coefficients::CompensatedZero<float, count>& zero, float x,

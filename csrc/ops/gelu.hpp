@@ -47,7 +47,8 @@ struct Gelu {
         auto tail = divide(times(g, half), d);
         Sum<Real> linear_slope = times(C::inverse_sqrt_two_pi, t);
         Sum<Real> slope_tail = times(g, divide(Real(0.5), d).pair() - linear_slope);
-        Sum<Real> slope = select(x < zero, slope_tail, subtract_from(one, slope_tail));
+        Sum<Real> sum = select(x < zero, slope_tail, subtract_from(one, slope_tail));
+        ProductAndSum<Real> slope = {sum.high, one, sum.low};
         return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
     }
     // With one division, by D M. The square of a float16 or bfloat16 is exact.
@@ -97,7 +98,7 @@ struct GeluTanh {
         Sum<Real> v = times(C::gelu_tanh_linear + cubic, x);
         Sum<Real> d = one_plus(exponential(-v));
         auto s = divide(Real(1), d);
-        Sum<Real> w = v + times(cubic, x + x), slope = s.pair() * plus_one(one_minus(s) * w);
+        auto slope = rising_slope(s, v + times(cubic, x + x));
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {

@@ -20,8 +20,8 @@ struct Sigmoid {
     template <class Real> static constexpr Real compensated_limit = moderate_exponent<Real>;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         auto e = exponential(-absolute(x));
-        auto r = divide(Real(1), one_plus_moderate(e));
-        return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), times(e, r) * r.pair()};
+        auto slope = times_square(e, divide(Real(1), one_plus_moderate(e)));
+        return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), slope};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
@@ -53,10 +53,9 @@ struct Tanh {
         Real reciprocal = one / ((two - n.high) - n.low), q = (n.high + n.low) * reciprocal;
         Real excess = fma(-q, n.high, (q + q) - n.high);
         excess = fma(-n.low, one + q, excess);
-        auto r = divide(one, subtract_from(two, n), reciprocal);
-        Sum<Real> slope = times(e, r) * r.pair();
-        return CompensatedJet{SignedQuotient<Real>{{q, excess, reciprocal}, x},
-                              Sum<Real>{four * slope.high, four * slope.low}};
+        e.factor *= four;
+        auto slope = times_square(e, divide(one, subtract_from(two, n), reciprocal));
+        return CompensatedJet{SignedQuotient<Real>{{q, excess, reciprocal}, x}, slope};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
@@ -113,7 +112,7 @@ struct Silu {
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         Sum<Real> d = one_plus_moderate(exponential(-x));
         auto s = divide(Real(1), d);
-        Sum<Real> slope = s.pair() * plus_one(times(one_minus(s), x));
+        auto slope = rising_slope(s, Sum<Real>{x, Real(0)});
         return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
