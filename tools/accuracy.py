@@ -5,7 +5,8 @@
     python tools/accuracy.py --check     fail if the page is not what the data gives, or the data describe other bits
 
 float64 takes 10^7 inputs per curve by default (--count), about an hour on two cores; float32 takes all 2^32. --only
-measures one function again. Each result carries the digest of the bits that it was measured on (tools/golden.py).
+measures one function again, and in float64 one curve of it, if asked to (silu.derivative). Each result carries the
+digest of the bits that it was measured on (tools/golden.py).
 """
 
 import argparse
@@ -32,8 +33,8 @@ DATA, PAGE, WORST = (
 )
 
 
-def measure_float32(names: list[str], count: int) -> dict:
-    del count
+def measure_float32(names: list[str], count: int, only: str) -> dict:
+    del count, only
     sets = [name for name in sf.cpu.available() if name != "x86_64"] or list(sf.cpu.available())
     result = {}
     for name in names:
@@ -46,8 +47,8 @@ def measure_float32(names: list[str], count: int) -> dict:
     return result
 
 
-def measure_half(names: list[str], count: int) -> dict:
-    del count
+def measure_half(names: list[str], count: int, only: str) -> dict:
+    del count, only
     result = {}
     for name in names:
         record = catalogue.ACTIVATIONS[name]
@@ -60,12 +61,13 @@ def measure_half(names: list[str], count: int) -> dict:
     return result
 
 
-def measure_float64(names: list[str], count: int) -> dict:
+def measure_float64(names: list[str], count: int, only: str) -> dict:
+    """All curves, or the one named ``only``."""
     result, remembered = {}, json.loads(WORST.read_text()) if WORST.exists() else {}
     for name in names:
         record = catalogue.ACTIVATIONS[name]
         for dtype in ("float32", "float64") if record.parameters else ("float64",):
-            for curve in mpfr_samples.curves(record):
+            for curve in [only] if only else mpfr_samples.curves(record):
                 total = mpfr_samples.Sample()
                 for part in mpfr_samples.sample(name, curve, dtype, count):
                     total.merge(part)
@@ -78,13 +80,13 @@ def measure_float64(names: list[str], count: int) -> dict:
     return result
 
 
-def measure_rows(names: list[str], count: int) -> dict:
-    del names, count
+def measure_rows(names: list[str], count: int, only: str) -> dict:
+    del names, count, only
     return row_samples.measure()
 
 
-def measure_peers(names: list[str], count: int) -> dict:
-    del names, count
+def measure_peers(names: list[str], count: int, only: str) -> dict:
+    del names, count, only
     return peers.measure()
 
 
@@ -125,7 +127,7 @@ def stale_results(data: dict) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--only", choices=list(catalogue.ACTIVATIONS), help="measure one function")
+    parser.add_argument("--only", default="", metavar="NAME[.CURVE]", help="measure one function, or one curve of it")
     parser.add_argument("--count", type=int, default=10**7, help="inputs per float64 curve (default: %(default)s)")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
@@ -138,9 +140,14 @@ def main() -> None:
         if PAGE.read_text() != accuracy_page.render(data):
             sys.exit("docs/accuracy.md is stale: python tools/accuracy.py")
         return
-    names = [arguments.only] if arguments.only else list(catalogue.ACTIVATIONS)
+    name, _, curve = arguments.only.partition(".")
+    if name and (
+        name not in catalogue.ACTIVATIONS or curve not in ("", *mpfr_samples.curves(catalogue.ACTIVATIONS[name]))
+    ):
+        parser.error(f"unknown curve {arguments.only}; functions: {', '.join(catalogue.ACTIVATIONS)}")
+    names = [name] if name else list(catalogue.ACTIVATIONS)
     for part in arguments.parts:
-        results = PARTS[part](names, arguments.count)
+        results = PARTS[part](names, arguments.count, curve)
         data.setdefault(part, {}).update({key: {**r, "bits": bits_of(key)} for key, r in results.items()})
         DATA.write_text(json.dumps(data, indent=1) + "\n")
     PAGE.write_text(accuracy_page.render(data))

@@ -226,8 +226,8 @@ def compensated():
     """What math/compensated.hpp and the compensated texts of ops/ use."""
     lines = [
         f"constexpr float tail_slope = {hexadecimal(TAIL_SLOPE)}f;",
-        "// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the zero, for",
-        "// |h| < radius: value + h (slope + h polynomial(h)).",
+        "// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the",
+        "// zero, for |h| < radius: value + h (slope + h polynomial(h)).",
         "template <class Real, int count> struct CompensatedZero {",
         "    Real radius, nearest, value;",
         "    Sum<Real> slope;",

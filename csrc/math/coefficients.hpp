@@ -101,8 +101,8 @@ constexpr Zero silu_zero = {
     {0x1.2c563458cc0adp-3, 0x1.353eb573ca45fp-6, -0x1.f2d0e32bc2994p-7, -0x1.b0f82c4995b67p-8, 0x1.098e92b8f75f1p-13, 0x1.a2a7cb2331bc8p-11, 0x1.8574d12f79413p-13, -0x1.572511b791a38p-15, -0x1.f2d87b183cfd8p-16, -0x1.858f59f4122d1p-19, 0x1.3aaeef51eec29p-19}};
 
 constexpr float tail_slope = 0x1.1000000000000p+0f;
-// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the zero, for
-// |h| < radius: value + h (slope + h polynomial(h)).
+// A slope next to its zero, as a polynomial in the distance h from the number that is nearest to the
+// zero, for |h| < radius: value + h (slope + h polynomial(h)).
 template <class Real, int count> struct CompensatedZero {
     Real radius, nearest, value;
     Sum<Real> slope;

@@ -237,9 +237,17 @@ template <class Real, int count>
 SOFTFLOOR_INLINE ProductAndSum<Real> around(const coefficients::CompensatedZero<Real, count>& zero, Real x,
                                             ProductAndSum<Real> elsewhere) {
     Real h = x - zero.nearest;  // exact within the radius
-    Real rest = fma(h, fma(h, polynomial(zero.polynomial, h), zero.slope.low), zero.value);
+    Real slope = zero.slope.high, rest;
+    if constexpr (count <= 9) rest = fma(h, polynomial(zero.polynomial, h), zero.slope.low);
+    else {
+        // At the rim of a wide radius the linear term is nearly as large as the constant one: their sum as a pair.
+        slope = fma(h, zero.polynomial[0], zero.slope.high);
+        rest = fma(h, zero.polynomial[0], zero.slope.high - slope) + zero.slope.low;
+        rest = fma(h * h, polynomial<count - 1>(zero.polynomial + 1, h), rest);
+    }
+    rest = fma(h, rest, zero.value);
     bool is_near = absolute(h) < zero.radius;
-    return {is_near ? h : elsewhere.a, is_near ? zero.slope.high : elsewhere.b, is_near ? rest : elsewhere.c};
+    return {is_near ? h : elsewhere.a, is_near ? slope : elsewhere.b, is_near ? rest : elsewhere.c};
 }
 
 }  // namespace
