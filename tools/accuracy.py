@@ -4,9 +4,9 @@
     python tools/accuracy.py             render docs/accuracy.md from docs/accuracy.json
     python tools/accuracy.py --check     fail if the page is not what the data gives, or the data describe other bits
 
-float64 takes 10^7 inputs per curve by default (--count), about an hour on two cores; float32 takes all 2^32. --only
-measures one function again, and in float64 one curve of it, if asked to (silu.derivative). Each result carries the
-digest of the bits that it was measured on (tools/golden.py).
+float64 takes 10^7 inputs per curve by default (--count), about a minute each on two cores; float32 takes all 2^32.
+--only measures one function again, and in float64 one curve of it, if asked to (silu.derivative). Each result carries
+the digest of the bits that it was measured on (tools/golden.py).
 """
 
 import argparse

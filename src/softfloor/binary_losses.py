@@ -28,11 +28,8 @@ def check_weights(function: str, weights: Any, name: str, begins: tuple[int, ...
 def _check_range(
     function: str, name: str, allowed: str, numbers: Any, largest: float, begins: tuple[int, ...] | None
 ) -> None:
-    if numbers.dtype.itemsize <= 8:
-        outside = sigmoid_cross_entropy.gufuncs["outside"]
-        if not any(counts.any() for (counts,) in _each_piece(outside, (numbers,), (largest,))):
-            return
-    elif np.all((numbers >= 0) & (numbers <= largest)):  # longer than any kernel knows; NaN is neither
+    outside = sigmoid_cross_entropy.gufuncs["outside"]
+    if not any(counts.any() for (counts,) in _each_piece(outside, (numbers,), (largest,))):
         return
     index, where = first_place(~((numbers >= 0) & (numbers <= largest)), begins)
     raise ValueError(f"{function}: {name} {numbers[index]}{where} is not {allowed}")
@@ -97,7 +94,8 @@ class SigmoidCrossEntropy(RowFunction):
     ) -> Any:
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
         if reduction == "none":
-            return self._run("value", operands, (), (None,))[1]
+            _, (losses,) = self._run("value", operands, (), (None,))
+            return losses
         return self._loss(self._totals(operands), operands, reduction)
 
     @understood
@@ -183,7 +181,7 @@ class SigmoidCrossEntropy(RowFunction):
 
     def _loss_and_gradient(
         self, operands: tuple[Any, ...], cotangent: float, reduction: str, out: Any
-    ) -> tuple[Any, ...]:
+    ) -> tuple[Any, Any]:
         logits = operands[0]
         if out is not None and (
             not isinstance(out, np.ndarray) or out.shape != logits.shape or out.dtype != logits.dtype
@@ -194,8 +192,9 @@ class SigmoidCrossEntropy(RowFunction):
             )
         scale = cotangent / max(1, logits.size) if reduction == "mean" else cotangent
         if reduction == "none":
-            return self._run("value_and_grad", operands, (scale,), (None, out))[1:]
-        totals, gradient = self._run("total_and_grad", operands, (scale,), (out,))
+            _, (losses, gradient) = self._run("value_and_grad", operands, (scale,), (None, out))
+            return losses, gradient
+        totals, (gradient,) = self._run("total_and_grad", operands, (scale,), (out,))
         return self._loss(totals, operands, reduction), gradient
 
     def _prepare(self, z: Any, labels: Any, pos_weight: Any, weight: Any, reduction: str) -> tuple[Any, ...]:
@@ -220,8 +219,8 @@ class SigmoidCrossEntropy(RowFunction):
 
     def _run(
         self, variant: str, operands: tuple[Any, ...], scale: tuple[float, ...], outputs: tuple[Any, ...]
-    ) -> tuple[Any, ...]:
-        """A kernel over all entries: a list of its numbers per row, if it returns any, and its outputs."""
+    ) -> tuple[list[float], list[Any]]:
+        """A kernel over all entries: its numbers per row, of which some have none, and its outputs, new where None."""
         shape, dtype = operands[0].shape, operands[0].dtype
         results = [_new_like(operands[0]) if output is None else output for output in outputs]
         # Written through a flat view, or through a copy where memory has none.
@@ -232,11 +231,11 @@ class SigmoidCrossEntropy(RowFunction):
         for result, values in zip(results, written, strict=True):
             if not result.flags.c_contiguous:
                 result[...] = values.reshape(shape)
-        return numbers, *results
+        return numbers, results
 
     def _totals(self, operands: tuple[Any, ...]) -> list[float]:
         """Sums of many losses each; of single ones the exact sum alone would take longer than the losses."""
-        return self._run("total", operands, (), ())[0]  # type: ignore[no-any-return]
+        return self._run("total", operands, (), ())[0]
 
     def _loss(self, totals: list[float], operands: tuple[Any, ...], reduction: str) -> Any:
         """A scalar of the losses' dtype."""

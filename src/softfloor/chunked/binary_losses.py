@@ -101,7 +101,8 @@ def _gradient_of_block(
     if not scalar:
         with np.errstate(all="ignore"):
             weights = weights * cotangent
-    return function._run("value_and_grad", (*others, weights), (scale,), (None, None))[2]
+    _, (_, gradient) = function._run("value_and_grad", (*others, weights), (scale,), (None, None))
+    return gradient
 
 
 def _total_of_block(block: Any, labels: Any, pos_weight: Any, weight: Any, function: Any) -> Any:
