@@ -8,18 +8,24 @@
 
 namespace softfloor {
 
-struct AddressLoops {
-    ElementwiseLoop* of_dtype[dtype_count];
-};
-constexpr const char* address_loops_name = "softfloor._core.AddressLoops";
+// Runs a loop on contiguous memory. Other Python threads go on meanwhile, unless it takes some microseconds only.
+inline void run_contiguous(const ElementwiseLoop& loop, char** memory, npy_intp n) {
+    constexpr npy_intp too_few_to_let_others_run = 2000;
+    npy_intp steps[maximum_operands];
+    for (int k = 0; k < loop.inputs + loop.outputs; ++k) steps[k] = npy_intp(itemsizes[loop.dtype]);
+    PyThreadState* state = n > too_few_to_let_others_run ? PyEval_SaveThread() : nullptr;
+    elementwise_loop(memory, &n, steps, const_cast<ElementwiseLoop*>(&loop));  // ufuncs hand it on without const
+    if (state) PyEval_RestoreThread(state);
+}
+
+constexpr const char* loops_name = "softfloor._core.ElementwiseLoop";
 
 // call(dtype, n, address, ...): inputs, then outputs, each of n elements; dtype counts float16, bfloat16, float32,
 // float64. Addresses are the caller's word.
 inline PyObject* call_at_addresses(PyObject* capsule, PyObject* const* args, Py_ssize_t count) {
-    auto* all = static_cast<AddressLoops*>(PyCapsule_GetPointer(capsule, address_loops_name));
-    if (!all) return nullptr;
-    const ElementwiseLoop& any = *all->of_dtype[0];
-    int operands = any.inputs + any.outputs;
+    auto* loops = static_cast<ElementwiseLoop*>(PyCapsule_GetPointer(capsule, loops_name));
+    if (!loops) return nullptr;
+    int operands = loops->inputs + loops->outputs;
     if (count != 2 + operands)
         return PyErr_Format(PyExc_TypeError, "expected dtype, length and %d addresses; got %zd arguments", operands,
                             count);
@@ -28,15 +34,11 @@ inline PyObject* call_at_addresses(PyObject* capsule, PyObject* const* args, Py_
     if (PyErr_Occurred()) return nullptr;
     if (dtype < 0 || dtype >= dtype_count || n < 0) return PyErr_Format(PyExc_ValueError, "no such dtype or length");
     char* memory[maximum_operands];
-    npy_intp steps[maximum_operands];
     for (int k = 0; k < operands; ++k) {
         memory[k] = static_cast<char*>(PyLong_AsVoidPtr(args[2 + k]));
         if (!memory[k] && n) return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_ValueError, "an address is 0");
-        steps[k] = npy_intp(itemsizes[dtype]);
     }
-    PyThreadState* state = n > too_few_to_let_others_run ? PyEval_SaveThread() : nullptr;
-    elementwise_loop(memory, &n, steps, all->of_dtype[dtype]);
-    if (state) PyEval_RestoreThread(state);
+    run_contiguous(loops[dtype], memory, n);
     Py_RETURN_NONE;
 }
 
@@ -45,12 +47,8 @@ inline PyObject* make_address_call(int index) {
     static PyMethodDef definition = {
         "call", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_at_addresses)), METH_FASTCALL,
         "call(dtype, n, address, ...): the kernel on n contiguous elements of each operand."};
-    const ElementwiseEntry& entry = current_table().elementwise[index];
-    auto* all = new AddressLoops;  // lives as long as the process, as ufuncs do
-    for (int dtype = 0; dtype < dtype_count; ++dtype)
-        all->of_dtype[dtype] = new ElementwiseLoop{index, Dtype(dtype), entry.inputs - entry.parameters, entry.outputs,
-                                                   entry.parameters > 0};
-    PyObject* capsule = PyCapsule_New(all, address_loops_name, nullptr);
+    ElementwiseLoop* loops = new_loops(index, current_table().elementwise[index].parameters > 0);
+    PyObject* capsule = PyCapsule_New(loops, loops_name, nullptr);
     PyObject* call = capsule ? PyCFunction_New(&definition, capsule) : nullptr;
     Py_XDECREF(capsule);
     return call;

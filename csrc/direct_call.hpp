@@ -9,8 +9,8 @@
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
 
+#include "address_call.hpp"
 #include "memory_handler.hpp"
-#include "ufunc.hpp"
 
 namespace softfloor {
 
@@ -121,15 +121,8 @@ class DirectCall {
             arrays[inputs + k] = reinterpret_cast<PyArrayObject*>(made);
         }
         char* memory[maximum_operands];
-        npy_intp steps[maximum_operands], n = PyArray_SIZE(like);
-        for (int k = 0; k < inputs + outputs; ++k) {
-            memory[k] = PyArray_BYTES(arrays[k]);
-            steps[k] = npy_intp(itemsizes[dtype]);
-        }
-        void* loop = const_cast<ElementwiseLoop*>(loops + dtype);
-        PyThreadState* state = n > too_few_to_let_others_run ? PyEval_SaveThread() : nullptr;
-        elementwise_loop(memory, &n, steps, loop);
-        if (state) PyEval_RestoreThread(state);
+        for (int k = 0; k < inputs + outputs; ++k) memory[k] = PyArray_BYTES(arrays[k]);
+        run_contiguous(loops[dtype], memory, PyArray_SIZE(like));
         if (outputs == 1) return reinterpret_cast<PyObject*>(arrays[inputs]);
         PyObject* results = PyTuple_New(outputs);
         for (int k = 0; k < outputs; ++k) {

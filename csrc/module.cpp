@@ -113,9 +113,7 @@ PyObject* make_elementwise(int index, const char* name, const char* doc, bool at
     char letters[maximum_operands];
     for (int k = 0; k < inputs + entry.outputs; ++k)
         letters[k] = k >= inputs - wide_parameters && k < inputs ? 'P' : 'T';
-    auto loop = [&](Dtype dtype) { return ElementwiseLoop{index, dtype, inputs, entry.outputs, at_defaults}; };
-    // Side by side, for loops_of.
-    auto* loops = new ElementwiseLoop[dtype_count]{loop(float16), loop(bfloat16), loop(float32), loop(float64)};
+    ElementwiseLoop* loops = new_loops(index, at_defaults);
     void* data[dtype_count];
     for (int dtype = 0; dtype < dtype_count; ++dtype) data[dtype] = loops + dtype;
     PyObject* ufunc = make_ufunc({inputs, entry.outputs, letters, elementwise_loop}, data, name, doc, nullptr);

@@ -18,8 +18,13 @@ struct ElementwiseLoop {
     mutable StoreChoice choices[2]{};  // for one thread, and for several
 };
 
-// Calls of so few elements, some microseconds, keep Python's lock.
-constexpr ptrdiff_t too_few_to_let_others_run = 2000;
+// The loops of a kernel by dtype, side by side; they live as long as the process, as ufuncs do.
+inline ElementwiseLoop* new_loops(int index, bool at_defaults) {
+    const ElementwiseEntry& entry = current_table().elementwise[index];
+    int inputs = entry.inputs - (at_defaults ? entry.parameters : 0);
+    auto loop = [&](Dtype dtype) { return ElementwiseLoop{index, dtype, inputs, entry.outputs, at_defaults}; };
+    return new ElementwiseLoop[dtype_count]{loop(float16), loop(bfloat16), loop(float32), loop(float64)};
+}
 
 // True unless the two walk over exactly the same elements or over none in common: then an earlier result may be a later
 // operand (accumulate), and elements must be computed one after another. Operands that lie between one another, as the

@@ -228,7 +228,7 @@ template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... 
         uint16_t size = uint16_t(x) & 0x7fffu;
         return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & Variant::covers(widen(x), widen(others)...);
     } else if constexpr (__is_same(T, SpreadFloat16)) {
-        uint32_t size = uint32_t(x) & 0x7fffffffu;
+        uint32_t size = uint32_t(x) & 0x7fffffffu;  // half of the smallest subnormal, too, is such a middle
         return bool(size - 1u >= smallest_covered_float16 - 1) & Variant::covers(widen(x), widen(others)...);
     } else return Variant::covers(widen(x), widen(others)...);
 }

@@ -193,7 +193,7 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded(SignedQuotient<Real> q
     else return rounded<T>(as_pair(q));
 }
 
-// a b + c, |c| <= |a b| / 2, not yet computed: one fma, and alone or times 1 the same bits.
+// a b + c, not yet computed, where |c| <= |a b| / 2 or a = 0: one fma, and alone or times 1 the same bits.
 template <class Real> struct ProductAndSum {
     Real a, b, c;
     SOFTFLOOR_INLINE Sum<Real> sum() const {
@@ -208,6 +208,7 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded(ProductAndSum<Real> s)
 template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(ProductAndSum<Real> s, Real x) {
     if constexpr (__is_same(T, Real)) {
         Real product = s.b * x, rest = fma(s.a, fma(s.b, x, -product), s.c * x);
+        // A zero has the sign of the slope times x, whatever that of its parts.
         return with_sign(fma(s.a, product, rest), fma(s.a, s.b, s.c) * x);
     } else return rounded_product<T>(s.sum(), x);
 }
