@@ -47,7 +47,8 @@ namespace {
 constexpr ElementwiseEntry elementwise[] = {SOFTFLOOR_ELEMENTWISE};
 
 template <class Op, class T> constexpr ColumnKernel columns() {
-    if constexpr (sizeof(T) < 8 && requires { &Op::template columns<T>; }) return Op::template columns<T>;
+    if constexpr (HasTogether<Op, T>) return Op::template together<FloatColumns<T>>;
+    else if constexpr (sizeof(T) < 8 && requires { &Op::template columns<T>; }) return Op::template columns<T>;
     else return nullptr;
 }
 constexpr int operands_of(const char* signature, bool outputs) {
@@ -67,7 +68,7 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
             Strided some[inputs + outputs];
             for (int k = 0; k < inputs + outputs; ++k)
                 some[k] = {operands[k].at(first, 0), operands[k].row_step, operands[k].entry_step};
-            Op::template batch<T>(some, n, count - first < most ? count - first : most, scratch);
+            batch_of<Op, T>(some, n, count - first < most ? count - first : most, scratch);
         }
     } else {
         for (size_t row = 0; row < count; ++row) {

@@ -8,19 +8,23 @@ namespace softfloor {
 namespace {
 
 template <class T> struct FloatColumns {
-    static constexpr size_t width = column_width;
+    using Entry = T;
+    static constexpr size_t width = column_width, most = most_columns;
 
     size_t n, count;
     float* buffer;  // per sixteen rows, entry by entry; one entry apart, so that blocks do not share cache sets
-    FloatRow<T> rows[most_columns];
+    FloatRow<T> rows[most];
 
     float* block(size_t first) const { return buffer + first * (n + 1); }
+    const FloatRow<T>& row(size_t k) const { return rows[k]; }
+    double inverse_total(size_t k) const { return rows[k].inverse_total(); }
+    double log_of_total(size_t k) const { return rows[k].log_of_total(); }
     float entry(size_t row, size_t i) const { return block(row / width * width)[i * width + row % width]; }
 
     // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat.
     bool load(const Strided& x, size_t entries, size_t row_count, const Strided* temperature, float* scratch) {
         n = entries, count = row_count, buffer = scratch;
-        float maximum[most_columns];
+        float maximum[most];
         for (size_t row = 0; row < count; ++row) maximum[row] = -__builtin_inff();
         for (size_t i = 0; i < n; ++i) {
             const T* from = reinterpret_cast<const T*>(x.at(0, i));
@@ -114,7 +118,7 @@ template <class T> struct FloatColumns {
 
     // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
-        float high[most_columns], low[most_columns];
+        float high[most], low[most];
         for (size_t row = 0; row < count; ++row) {
             double its_factor = factor(row);
             if (!splits(its_factor)) return false;
@@ -124,7 +128,7 @@ template <class T> struct FloatColumns {
         return true;
     }
     bool write_log(const Strided& out) {
-        float scale = rows[0].exponential.scale, maximum[most_columns], log_of_total[most_columns];
+        float scale = rows[0].exponential.scale, maximum[most], log_of_total[most];
         for (size_t row = 0; row < count; ++row) {
             double its_log = rows[row].log_of_total();
             if (!rows[row].writes_log_in_float() || rows[row].exponential.scale != scale || its_log != its_log)

@@ -17,9 +17,24 @@
 namespace softfloor {
 namespace {
 
+// Where the exponents of a row whose largest is `reach` are counted from.
+struct Origin {
+    double middle, lowest;  // M of RowExponential, and the exponent below which terms vanish
+    double exact_top;       // the term of the largest, in units of 2^-64
+    SOFTFLOOR_INLINE explicit Origin(double reach) {
+        constexpr double to_grid = 0x1.8p37;  // its unit in the last place is 2^-15
+        middle = (reach + to_grid) - to_grid;
+        lowest = middle + double(vanishing);
+        double beyond = reach - middle;  // 2^-16 at most
+        exact_top = __builtin_fma(0.5 * beyond, beyond, 1.0 + beyond) * 0x1p64;
+    }
+};
+
 template <class T> struct FloatRow {
     using N = double;
     static constexpr size_t chunk = 64, segment = 1024, nowhere = size_t(-1);
+    // Beyond, the maximum is subtracted first. That is exact: all that is not 133 below it is more than half of it.
+    static constexpr double largest_reach = 270.0;
     // From so many entries on, the memory of the next rows is asked for: in shorter ones it costs more than it gains.
     static constexpr size_t prefetched = 256;
 
@@ -69,15 +84,15 @@ template <class T> struct FloatRow {
             reach *= scale;
             form = general;
         }
-        if (__builtin_fabs(reach) > 270) {  // differences up to 133 are exact there: no entry is half or twice another
+        if (__builtin_fabs(reach) > largest_reach) {
             exponential.shift = maximum;
             reach = 0.0;
             form = general;
         }
-        constexpr double to_grid = 0x1.8p37;  // its unit in the last place is 2^-15
-        double middle = (reach + to_grid) - to_grid, beyond = reach - middle, lowest = middle + double(vanishing);
-        exponential.middle = float(middle);
-        exact_top = __builtin_fma(0.5 * beyond, beyond, 1.0 + beyond) * 0x1p64;  // |beyond| <= 2^-16
+        Origin origin(reach);
+        double lowest = origin.lowest;
+        exponential.middle = float(origin.middle);
+        exact_top = origin.exact_top;
         if (scale != 1.0) {
             exponential.unit = scale > 0x1p64 ? 0x1p100f : scale < 0x1p-64 ? 0x1p-100f : 1.0f;
             scale /= double(exponential.unit);
@@ -151,11 +166,7 @@ template <class T> struct FloatRow {
             for (size_t j = 0; j < lanes; ++j)
                 sums[j] += double(lane[j] + lane[j + 16]) + double(lane[j + 32] + lane[j + 48]);
         }
-        VectorOf<double, lanes / 2>::Type low, high;
-        __builtin_memcpy(&low, sums, sizeof low);
-        __builtin_memcpy(&high, sums + lanes / 2, sizeof high);
-        low += high;
-        others = folded<lanes / 2, double>(low, [](auto& a, const auto& b) { a += b; });
+        others = folded<folded_lanes<double>, double>(folded_to_lanes<lanes>(sums, Added{}), Added{});
     }
     // Not by writing a zero among the terms, for which the processor would wait.
     template <size_t count> SOFTFLOOR_INLINE void add_chunk(float* lane, const float* terms, size_t excluded) {

@@ -10,8 +10,7 @@ namespace softfloor {
 namespace {
 
 // The loss of a class from the depth of its logit, which is read before a gradient may take the logits' place.
-template <class Row, class N> SOFTFLOOR_INLINE N class_loss(const Row& row, N depth) {
-    N log_of_total = row.log_of_total();
+template <class Row, class N> SOFTFLOOR_INLINE N class_loss(const Row& row, N depth, N log_of_total) {
     bool unbounded = (head(depth) == infinity) | (head(log_of_total) == infinity);
     return unbounded && head(row.others) == head(row.others) ? N(infinity) : depth + log_of_total;
 }
@@ -44,17 +43,18 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
         batch.sum_others();
         batch.each([&](auto& row, size_t k) {
             double logit = row.entry(label_at(operands[1], k));
-            *batch.template at<T>(2, k) = Format<T>::store(class_loss(row, row.depth(logit)));
+            *batch.template at<T>(2, k) = Format<T>::store(class_loss(row, row.depth(logit), row.log_of_total()));
         });
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        FloatColumns<T> all;
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        using T = typename Rows::Entry;
+        Rows all;
         if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
         all.template add_terms<true, false>();
         for (size_t k = 0; k < count; ++k) {
-            double logit = all.entry(k, label_at(operands[1], k));
-            *reinterpret_cast<T*>(operands[2].at(k, 0)) =
-                Format<T>::store(class_loss(all.rows[k], all.rows[k].depth(logit)));
+            const auto& row = all.row(k);
+            double depth = row.depth(all.entry(k, label_at(operands[1], k)));
+            *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(class_loss(row, depth, all.log_of_total(k)));
         }
         return true;
     }
@@ -98,23 +98,25 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
             // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
             batch.template at<T>(4, k)[label_at(operands[1], k)] =
                 Format<T>::store(row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each));
-            *batch.template at<T>(3, k) = Format<T>::store(class_loss(row, row.depth(logit[k])));
+            *batch.template at<T>(3, k) = Format<T>::store(class_loss(row, row.depth(logit[k]), row.log_of_total()));
         });
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        FloatColumns<T> all;
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        using T = typename Rows::Entry;
+        Rows all;
         if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
-        double logit[most_columns], each[most_columns];
+        double logit[Rows::most], each[Rows::most];
         for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
         all.template add_terms<true, true>();
         for (size_t k = 0; k < count; ++k)
-            each[k] = all.rows[k].inverse_total() * *reinterpret_cast<const double*>(operands[2].at(k, 0));
+            each[k] = all.inverse_total(k) * *reinterpret_cast<const double*>(operands[2].at(k, 0));
         if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
         for (size_t k = 0; k < count; ++k) {
-            const FloatRow<T>& row = all.rows[k];
+            const auto& row = all.row(k);
             *reinterpret_cast<T*>(operands[4].at(k, label_at(operands[1], k))) =
                 Format<T>::store(-(row.total_without(logit[k]) * each[k]));
-            *reinterpret_cast<T*>(operands[3].at(k, 0)) = Format<T>::store(class_loss(row, row.depth(logit[k])));
+            *reinterpret_cast<T*>(operands[3].at(k, 0)) =
+                Format<T>::store(class_loss(row, row.depth(logit[k]), all.log_of_total(k)));
         }
         return true;
     }

@@ -3,6 +3,7 @@
 #include "../kernels.hpp"
 #include "float_columns.hpp"
 #include "float_row.hpp"
+#include "short_rows.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
@@ -50,16 +51,36 @@ template <class T> struct Batch {
     }
 };
 
+// Rows of float32 and half precisions that are held together: side by side in memory (FloatColumns) or short
+// (ShortRows). An operation that has `together` is written once for both; it returns false, with nothing written, where
+// a row asks for the row kernel.
+template <class Op, class T>
+concept HasTogether = sizeof(T) < 8 && requires { &Op::template together<FloatColumns<T>>; };
+
+template <class Op, class T> bool short_rows(const Strided* operands, size_t n, size_t count, float* scratch) {
+    if constexpr (HasTogether<Op, T>) {
+        if (n <= 32) return Op::template together<ShortRows<T, 32>>(operands, n, count, scratch);
+        if (n <= 64) return Op::template together<ShortRows<T, 64>>(operands, n, count, scratch);
+        if (n <= 128) return Op::template together<ShortRows<T, 128>>(operands, n, count, scratch);
+    }
+    return false;
+}
+// batched_rows(n) rows at most.
+template <class Op, class T> void batch_of(const Strided* operands, size_t n, size_t count, void* scratch) {
+    if (!short_rows<Op, T>(operands, n, count, static_cast<float*>(scratch)))
+        Op::template batch<T>(operands, n, count, scratch);
+}
+
 struct Softmax {  // (n),()->(n): logits, temperature
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         Batch<T> batch(operands, &operands[1], n, count, scratch);
         batch.write_softmax(2, [](auto&, size_t) { return typename Row<T>::N(1.0); });
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        FloatColumns<T> all;
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        Rows all;
         if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<false, true>();
-        return all.write_scaled(operands[2], [&](size_t row) { return all.rows[row].inverse_total(); });
+        return all.write_scaled(operands[2], [&](size_t row) { return all.inverse_total(row); });
     }
 };
 
@@ -69,8 +90,8 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
         batch.sum_others();
         batch.each([&](auto& row, size_t k) { row.write_log(batch.template at<T>(2, k)); });
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        FloatColumns<T> all;
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        Rows all;
         if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<true, false>();
         return all.write_log(operands[2]);
@@ -102,16 +123,17 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     template <class Row> static bool cancels(const Row& row, double total) {
         return __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others;
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        FloatColumns<T> all;
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        Rows all;
         if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<true, false>();
-        double totals[most_columns];
+        double totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
-            const FloatRow<T>& row = all.rows[k];
-            totals[k] = double(row.maximum) * row.inverse_temperature + row.log_of_total();
+            const auto& row = all.row(k);
+            totals[k] = double(row.maximum) * row.inverse_temperature + all.log_of_total(k);
             if (cancels(row, totals[k])) return false;
         }
+        using T = typename Rows::Entry;
         for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(totals[k]);
         return true;
     }
@@ -122,6 +144,16 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
         Batch<T> batch(operands, &operands[1], n, count, scratch);
         batch.write_softmax(3, [&](auto& row, size_t k) {
             return row.inverse_temperature * Format<T>::load(*batch.template at<const T>(2, k));
+        });
+    }
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        using T = typename Rows::Entry;
+        Rows all;
+        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        all.template add_terms<false, true>();
+        return all.write_scaled(operands[3], [&](size_t k) {
+            double cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));
+            return all.inverse_total(k) * (all.row(k).inverse_temperature * cotangent);
         });
     }
 };

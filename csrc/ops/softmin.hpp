@@ -19,7 +19,7 @@ struct Softmin {  // (n),()->(n): logits, temperature
             for_each(n, [&](size_t i) { result[i] = negated(x[i]); });
         }
         const Strided negative[] = {operands[2], operands[1], operands[2]};
-        Softmax::batch<T>(negative, n, count, scratch);
+        batch_of<Softmax, T>(negative, n, count, scratch);
     }
 };
 

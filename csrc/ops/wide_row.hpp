@@ -7,6 +7,7 @@
 #pragma once
 #include "../math/log1p.hpp"
 #include "../math/narrow.hpp"
+#include "folds.hpp"
 
 namespace softfloor {
 namespace {
@@ -17,31 +18,6 @@ constexpr size_t lanes = 16;
 template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
 #pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) body(i);
-}
-
-template <class Scalar, size_t count> struct VectorOf {
-    typedef Scalar Type __attribute__((vector_size(count * sizeof(Scalar))));
-};
-// x[0] ... x[count-1] combined: the upper half into the lower one, then that by halves. Vectors spell out what the
-// vectoriser leaves scalar, and their halves stay in registers.
-template <size_t count, class Scalar, class Vector, class Combine>
-SOFTFLOOR_INLINE Scalar folded(const Vector& x, Combine combine) {
-    if constexpr (count == 2) {
-        Scalar low = x[0];
-        combine(low, x[1]);
-        return low;
-    } else {
-        typename VectorOf<Scalar, count / 2>::Type low, high;
-        if constexpr (count == 8) {
-            low = __builtin_shufflevector(x, x, 0, 1, 2, 3);
-            high = __builtin_shufflevector(x, x, 4, 5, 6, 7);
-        } else {
-            low = __builtin_shufflevector(x, x, 0, 1);
-            high = __builtin_shufflevector(x, x, 2, 3);
-        }
-        combine(low, high);
-        return folded<count / 2, Scalar>(low, combine);
-    }
 }
 
 // A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding
@@ -106,14 +82,8 @@ template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
             if (j < n - i) value = get(i + j);
             largest_of[j] = value > largest_of[j] ? value : largest_of[j];
         }
-    auto larger = [](auto& a, const auto& b) { a = a > b ? a : b; };
-    typename VectorOf<Plain, 8>::Type largest, other;
-    __builtin_memcpy(&largest, largest_of, sizeof largest);
-    for (size_t j = 8; j < many; j += 8) {
-        __builtin_memcpy(&other, largest_of + j, sizeof other);
-        larger(largest, other);
-    }
-    return folded<8, Plain>(largest, larger);
+    constexpr size_t left = folded_lanes<Plain>;
+    return folded<left, Plain>(folded_to_lanes<many>(largest_of, Larger{}), Larger{});
 }
 
 SOFTFLOOR_INLINE double difference(double a, double b, double) { return a - b; }

@@ -1,0 +1,169 @@
+// Up to 16 rows of at most 128 entries of float32, float16 or bfloat16, at temperature 1: what a row needs once, its
+// maximum, sum, reciprocal and logarithm, is computed for all of them in a vector. The order of additions, and so the
+// bits, are those of float_row.hpp.
+#pragma once
+#include "float_row.hpp"
+
+namespace softfloor {
+namespace {
+
+// Rows are filled up to width, 32, 64 or 128, with entries of -inf, whose terms of 0 change no sum. (Loops of 16 would
+// be unrolled too early to be vectorised.)
+template <class T, size_t width> struct ShortRows {
+    using Entry = T;
+    static constexpr size_t most = most_batched;
+
+    size_t n, count;
+    const float* x[most];                    // the rows: the operand's memory, or entries
+    alignas(64) float entries[most][width];  // as read, then the terms that are kept
+    alignas(64) int32_t inside[width];       // j < n
+    alignas(64) float maximum[most], middle[most], lowest[most];
+    alignas(64) int32_t place[most];
+    alignas(64) double exact_top[most], top[most], others[most];
+    alignas(64) double inverse_totals[most], logs_of_totals[most];
+
+    // False where a row's maximum or temperature asks for another form of the exponential.
+    bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature, float*) {
+        n = length, count = row_count;
+        if (temperature)
+            for (size_t k = 0; k < count; ++k)
+                if (*reinterpret_cast<const double*>(temperature->at(k, 0)) != 1.0) return false;
+        if (n == width) read<true>(logits);
+        else read<false>(logits);
+        int plain = 0;
+        for (size_t k = 0; k < most; ++k) {
+            Origin origin(maximum[k]);
+            middle[k] = float(origin.middle), lowest[k] = float(origin.lowest), exact_top[k] = origin.exact_top;
+            plain += __builtin_fabsf(maximum[k]) <= float(FloatRow<T>::largest_reach);
+        }
+        return plain == int(most);
+    }
+
+    // As add_terms of a row; `apart` keeps the first maximum out of the sum, for the logarithm of the total.
+    template <bool apart, bool keep> [[gnu::noinline]] void add_terms() {
+        if constexpr (apart) find_places();
+        alignas(64) double sums[most][folded_lanes<double>];
+        for (size_t k = count; k < most; ++k)
+            for (double& sum : sums[k]) sum = 1.0;
+        for (size_t k = 0; k < count; ++k) {
+            RowExponential exponential = exponential_of(k);
+            int excluded = place[k];
+            alignas(64) float lane[width];
+#pragma GCC ivdep
+            for (int j = 0; j < int(width); ++j) {
+                float term = exponential.term<true>(x[k][j]);
+                if constexpr (keep) entries[k][j] = term;
+                lane[j] = !apart || j != excluded ? term : 0.0f;
+            }
+            if constexpr (width == 128)
+                for (size_t j = 0; j < 64; ++j) lane[j] += lane[j + 64];
+            alignas(64) double sum[lanes];
+            for (size_t j = 0; j < lanes; ++j) {
+                sum[j] = double(lane[j] + lane[j + 16]);
+                if constexpr (width > 32) sum[j] += double(lane[j + 32] + lane[j + 48]);
+            }
+            auto folded = folded_to_lanes<lanes>(sum, Added{});
+            __builtin_memcpy(sums[k], &folded, sizeof folded);
+        }
+        for (size_t k = 0; k < most; k += folded_lanes<double>) fold_side_by_side(sums + k, others + k, Added{});
+        for (size_t k = 0; k < most; ++k) top[k] = apart ? exponential_of(k).template term<true>(maximum[k]) : 0.0f;
+        if constexpr (keep)
+            for (size_t k = 0; k < most; ++k) inverse_totals[k] = 1.0 / (top[k] + others[k]);
+        if constexpr (apart)
+            for (size_t k = 0; k < most; ++k) logs_of_totals[k] = log1p_of(others[k] / exact_top[k]);
+    }
+
+    float entry(size_t k, size_t i) const { return x[k][i]; }
+    FloatRow<T> row(size_t k) const {
+        FloatRow<T> result;
+        result.maximum = maximum[k], result.exponential = exponential_of(k);
+        result.exact_top = exact_top[k], result.top = top[k], result.others = others[k];
+        return result;
+    }
+    double inverse_total(size_t k) const { return inverse_totals[k]; }
+    double log_of_total(size_t k) const { return logs_of_totals[k]; }
+
+    // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
+    template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
+        float high[most], low[most];
+        size_t split_factors = 0;
+        for (size_t k = 0; k < count; ++k) {
+            double its_factor = factor(k);
+            split_factors += splits(its_factor);
+            Sum<float> parts = split(its_factor);
+            high[k] = parts.high, low[k] = parts.low;
+        }
+        if (split_factors != count) return false;
+        for (size_t k = 0; k < count; ++k)
+            write(out, k, entries[k], [&, a = high[k], b = low[k]](float term) { return fma(term, a, term * b); });
+        return true;
+    }
+    bool write_log(const Strided& out) {
+        size_t numbers = 0;
+        for (size_t k = 0; k < count; ++k) numbers += logs_of_totals[k] == logs_of_totals[k];
+        if (numbers != count) return false;
+        for (size_t k = 0; k < count; ++k)
+            write(out, k, x[k], [m = maximum[k], log = float(logs_of_totals[k])](float x) { return (x - m) - log; });
+        return true;
+    }
+
+  private:
+    SOFTFLOOR_INLINE RowExponential exponential_of(size_t k) const {
+        RowExponential result;
+        result.middle = middle[k], result.lowest = lowest[k];
+        return result;
+    }
+    // Rows that are not there have the maximum 0.
+    template <bool full> void read(const Strided& logits) {
+        constexpr size_t left = folded_lanes<float>;
+        alignas(64) float largest[most][left];
+        for (size_t k = count; k < most; ++k)
+            for (float& value : largest[k]) value = 0.0f;
+        if constexpr (!full)
+            for (size_t j = 0; j < width; ++j) inside[j] = j < n;
+        for (size_t k = 0; k < count; ++k) {
+            const T* row = reinterpret_cast<const T*>(logits.at(k, 0));
+            if constexpr (full && sizeof(T) == 4) {
+                x[k] = row;
+            } else {
+                x[k] = entries[k];
+#pragma GCC ivdep
+                for (size_t j = 0; j < width; ++j) {
+                    float value = -__builtin_inff();
+                    if (full || inside[j]) value = widen(row[j]);
+                    entries[k][j] = value;
+                }
+            }
+            auto folded = folded_to_lanes<width>(x[k], Larger{});
+            __builtin_memcpy(largest[k], &folded, sizeof folded);
+        }
+        for (size_t k = 0; k < most; k += left) fold_side_by_side(largest + k, maximum + k, Larger{});
+    }
+    void find_places() {
+        constexpr size_t left = folded_lanes<int32_t>;
+        alignas(64) int32_t first[most][left];
+        for (size_t k = count; k < most; ++k)
+            for (int32_t& index : first[k]) index = 0;
+        for (size_t k = 0; k < count; ++k) {
+            alignas(64) int32_t lane[width];
+            for (int j = 0; j < int(width); ++j) lane[j] = x[k][j] == maximum[k] ? j : int(width);
+            auto folded = folded_to_lanes<width>(lane, Smaller{});
+            __builtin_memcpy(first[k], &folded, sizeof folded);
+        }
+        for (size_t k = 0; k < most; k += left) fold_side_by_side(first + k, place + k, Smaller{});
+    }
+    template <class Result>
+    SOFTFLOOR_INLINE void write(const Strided& out, size_t k, const float* from, Result result) const {
+        T* to = reinterpret_cast<T*>(out.at(k, 0));
+        if (n == width) {
+            for_each(width, [&](size_t j) { to[j] = narrow<T>(result(from[j])); });
+        } else {
+#pragma GCC ivdep
+            for (size_t j = 0; j < width; ++j)
+                if (inside[j]) to[j] = narrow<T>(result(from[j]));
+        }
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
