@@ -31,6 +31,7 @@ template <class T> struct FloatColumns {
             for (size_t first = 0; first < count; first += width) {
                 float *to = block(first) + i * width, *largest = maximum + first;
 #pragma GCC ivdep
+#pragma GCC unroll 1  // unrolled, it would not be vectorised
                 for (size_t j = 0; j < width; ++j) {
                     float value = widen(from[first + j]);
                     to[j] = value;

@@ -42,21 +42,34 @@ template <class T> SOFTFLOOR_INLINE T stored(Pair x) {
     else return Format<T>::store(collapse(x));
 }
 
-// The first i in [0, n) for which is_it(i), n if there is none; a block without any is passed by vector comparisons.
+// The first i in [0, n) for which is_it(i), n if there is none; a block without any is passed by vector comparisons,
+// and one with some is searched without a branch that its place would make unpredictable.
 constexpr size_t search_block = 64;
 template <class Predicate> SOFTFLOOR_INLINE size_t first_of(size_t n, Predicate is_it) {
-    for (size_t begin = 0; begin < n; begin += search_block) {
-        size_t end = n - begin < search_block ? n : begin + search_block;
-        uint32_t found = 0;
-        for (size_t i = begin; i < end; ++i) found += is_it(i);
-        if (found == 0) continue;
-        while (!is_it(begin)) ++begin;
-        return begin;
+    auto first_in = [&](size_t begin, int count) {
+        int found = 0, first = count;
+        for (int j = 0; j < count; ++j) found += is_it(begin + size_t(j));
+        if (found == 0) return count;
+        for (int j = 0; j < count; ++j) {
+            int candidate = is_it(begin + size_t(j)) ? j : count;
+            first = candidate < first ? candidate : first;
+        }
+        return first;
+    };
+    size_t begin = 0;
+    for (; begin + search_block <= n; begin += search_block) {
+        int first = first_in(begin, int(search_block));
+        if (first < int(search_block)) return begin + size_t(first);
     }
-    return n;
+    return begin + size_t(first_in(begin, int(n - begin)));
+}
+template <class Get> SOFTFLOOR_INLINE bool any_nan_of(size_t n, Get get) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < n; ++i) found |= get(i) != get(i);
+    return found;
 }
 template <class T> SOFTFLOOR_INLINE bool any_nan(const T* x, size_t n) {
-    return first_of(n, [&](size_t i) { return WideRow<T>::plain(x[i]) != WideRow<T>::plain(x[i]); }) < n;
+    return any_nan_of(n, [&](size_t i) { return WideRow<T>::plain(x[i]); });
 }
 
 // What is left to write of a row that has no threshold: NaN, or the maxima share the mass; true if that was all.
@@ -222,16 +235,18 @@ using Entmax15Vjp = SparseVjp<RootShares>;
 
 // 1 at the first maximum, which is no entry if all are -inf.
 template <class T, class Get> SOFTFLOOR_INLINE void write_one_hot(T* out, size_t n, Get get) {
-    double maximum = maximum_of(n, get);
-    bool nan = first_of(n, [&](size_t i) { return get(i) != get(i); }) < n;
-    size_t position = maximum == -infinity ? n : first_of(n, [&](size_t i) { return get(i) == maximum; });
-    for_each(n, [&](size_t i) { out[i] = Format<T>::store(nan ? __builtin_nan("") : i == position ? 1.0 : 0.0); });
+    auto maximum = maximum_of(n, get);
+    bool nan = any_nan_of(n, get);
+    size_t position = double(maximum) == -infinity ? n : first_of(n, [&](size_t i) { return get(i) == maximum; });
+    T one = Format<T>::store(1.0), other = Format<T>::store(nan ? __builtin_nan("") : 0.0);
+    for_each(n, [&](size_t i) { out[i] = other; });
+    if (position < n && !nan) out[position] = one;
 }
 
 struct Hardmax {  // (n)->(n): logits
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         const T* x = static_cast<const T*>(in[0]);
-        write_one_hot(static_cast<T*>(out[0]), n, [&](size_t i) { return WideRow<T>::number(x[i]); });
+        write_one_hot(static_cast<T*>(out[0]), n, [&](size_t i) { return WideRow<T>::plain(x[i]); });
     }
 };
 
