@@ -29,41 +29,64 @@ class ExactSum {
         return true;
     }
 
-    // Doubles with the same exact sum, of one sign, the largest first; at most count. Returns how many. Infinite where
-    // the sum is beyond the largest double.
-    int terms(double* to) {
+    // The sum, rounded once to nearest; infinite where it is beyond the largest double.
+    double rounded() {
         double sign = 1.0;
         if (chunks[count - 1] < 0) {
             for (int64_t& chunk : chunks) chunk = -chunk;
             carry();
             sign = -1.0;
         }
-        int found = 0;
-        for (int k = count - 1; k >= 0; --k)
-            if (chunks[k]) to[found++] = sign * std::ldexp(double(chunks[k]), 32 * k - 1074);
-        return found;
+        // From the largest chunk on. Once an addition loses something, the chunks below can do no more than break a
+        // tie.
+        double sum = 0.0, lost = 0.0;
+        int k = count - 1;
+        for (; k >= 0 && lost == 0; --k) {
+            if (!chunks[k]) continue;
+            double part = std::ldexp(double(chunks[k]), 32 * k - 1074), before = sum;
+            sum += part;
+            if (sum > largest) return sign * sum;
+            lost = part - (sum - before);
+        }
+        bool more = false;
+        for (; k >= 0; --k) more |= chunks[k] != 0;
+        double next = sum + 2.0 * lost;
+        if (more && lost > 0 && next - sum == 2.0 * lost) sum = next;
+        return sign * sum;
     }
 
   private:
-    static constexpr size_t lanes = 16;
+    static constexpr double largest = 0x1.fffffffffffffp1023;
+    static constexpr size_t lanes = 8;
     int64_t chunks[count] = {};
 
     // Numbers of float32 digits and similar size, as losses are, have exact sums in double. What each addition loses is
-    // known (Knuth), so it is seen if they have not: or if there is an infinity or NaN, which loses NaN.
+    // known (Knuth), so it is seen if they have not: or if there is an infinity or NaN, which loses NaN. Two lanes per
+    // vector, which the vectoriser leaves scalar.
     static bool add_in_doubles(double* sums, const double* values, size_t n) {
-        double lost[lanes] = {};
-        auto add_lane = [&](size_t j, double value) {
-            double sum = sums[j] + value, part = sum - sums[j];
-            lost[j] += std::fabs((sums[j] - (sum - part)) + (value - part));
-            sums[j] = sum;
+        typedef double Two __attribute__((vector_size(16)));
+        typedef int64_t TwoBits __attribute__((vector_size(16)));
+        constexpr size_t vectors = lanes / 2;
+        Two sum[vectors] = {}, value;
+        TwoBits lost[vectors] = {};
+        auto add_lanes = [&](const double* from) {
+#pragma GCC unroll 16
+            for (size_t k = 0; k < vectors; ++k) {
+                std::memcpy(&value, from + 2 * k, sizeof value);
+                Two total = sum[k] + value, part = total - sum[k];
+                lost[k] |= TwoBits((sum[k] - (total - part)) + (value - part));
+                sum[k] = total;
+            }
         };
-        size_t i = 0;
-        for (; i + lanes <= n; i += lanes)
-            for (size_t j = 0; j < lanes; ++j) add_lane(j, values[i + j]);
-        for (size_t j = 0; i + j < n; ++j) add_lane(j, values[i + j]);
-        bool nothing_lost = true;
-        for (double error : lost) nothing_lost &= error == 0;
-        return nothing_lost;
+        size_t whole = n / lanes * lanes;
+        for (size_t i = 0; i < whole; i += lanes) add_lanes(values + i);
+        double rest[lanes] = {};
+        std::memcpy(rest, values + whole, (n - whole) * sizeof *rest);
+        add_lanes(rest);
+        std::memcpy(sums, sum, sizeof sum);
+        int64_t any = 0;
+        for (const TwoBits& bits : lost) any |= bits[0] | bits[1];
+        return (any & INT64_MAX) == 0;  // -0 is no loss
     }
 
     bool add(double value) {

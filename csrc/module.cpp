@@ -247,50 +247,19 @@ PyObject* set_memory(PyObject*, PyObject* args) {
 }
 PyObject* release_memory(PyObject*, PyObject*) { return PyLong_FromSize_t(release_kept()); }
 
-PyObject* exact_terms(PyObject*, PyObject* values) {
+PyObject* exact_sum(PyObject*, PyObject* values) {
     PyArrayObject* array = reinterpret_cast<PyArrayObject*>(PyArray_FROM_OTF(values, NPY_DOUBLE, NPY_ARRAY_IN_ARRAY));
     if (!array) return nullptr;
+    FloatingPointEnvironment environment;
     ExactSum sum;
-    double terms[ExactSum::count];
     bool finite = sum.add(static_cast<const double*>(PyArray_DATA(array)), size_t(PyArray_SIZE(array)));
     Py_DECREF(array);
     if (!finite) Py_RETURN_NONE;
-    int count = sum.terms(terms);
-    PyObject* result = PyTuple_New(count);
-    for (int i = 0; result && i < count; ++i) {
-        PyObject* term = PyFloat_FromDouble(terms[i]);
-        if (term) PyTuple_SET_ITEM(result, i, term);
-        else Py_CLEAR(result);
-    }
-    return result;
+    return PyFloat_FromDouble(sum.rounded());
 }
 
-// The most frequent operands only; the caller has another way, with its messages, for all others.
-PyObject* py_class_losses(PyObject*, PyObject* arguments) {
-    PyArrayObject *q, *labels;
-    int axis;
-    if (!PyArg_ParseTuple(arguments, "O!O!i", &PyArray_Type, &q, &PyArray_Type, &labels, &axis)) return nullptr;
-    int type = PyArray_TYPE(q), dimensions = PyArray_NDIM(q);
-    bool frequent = (type == NPY_FLOAT || type == NPY_DOUBLE) && PyArray_TYPE(labels) == NPY_INT64 &&
-                    PyArray_IS_C_CONTIGUOUS(q) && PyArray_IS_C_CONTIGUOUS(labels) && PyArray_ISBEHAVED_RO(q) &&
-                    PyArray_ISBEHAVED_RO(labels) && axis >= 0 && axis < dimensions && PyArray_SIZE(labels) > 0;
-    if (!frequent) Py_RETURN_NONE;
-    npy_intp classes = PyArray_DIM(q, axis), inner = 1, count = PyArray_SIZE(labels);
-    for (int k = axis + 1; k < dimensions; ++k) inner *= PyArray_DIM(q, k);
-    if (PyArray_SIZE(q) != count * classes) Py_RETURN_NONE;
-    PyObject* result = PyArray_SimpleNew(PyArray_NDIM(labels), PyArray_DIMS(labels), NPY_DOUBLE);
-    if (!result) return nullptr;
-    auto* to = static_cast<double*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(result)));
-    auto* places = static_cast<const int64_t*>(PyArray_DATA(labels));
-    const void* data = PyArray_DATA(q);
-    FloatingPointEnvironment environment;
-    bool inside =
-        type == NPY_FLOAT
-            ? class_losses(static_cast<const float*>(data), places, to, size_t(count), classes, size_t(inner))
-            : class_losses(static_cast<const double*>(data), places, to, size_t(count), classes, size_t(inner));
-    if (inside) return result;
-    Py_DECREF(result);
-    Py_RETURN_NONE;
+template <class Function> PyCFunction as_method(Function* function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
 }
 
 PyMethodDef methods[] = {
@@ -307,14 +276,14 @@ PyMethodDef methods[] = {
      "(threads asked for or 0, threads that the next call may use, threads that the latest large call used)."},
     {"set_threads", set_threads, METH_O, "Ask for a number of threads; 0 leaves it to OpenMP."},
     {"set_share", py_set_share, METH_O, "Nanoseconds of work that a call needs per thread; returns the value before."},
-    {"call_recycling", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_recycling)),
-     METH_FASTCALL | METH_KEYWORDS,
+    {"call_recycling", as_method(call_recycling), METH_FASTCALL | METH_KEYWORDS,
      "call_recycling(function, *args, **keywords): the call, its large results in recycled memory."},
-    {"exact_terms", exact_terms, METH_O,
-     "A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."},
-    {"class_losses", py_class_losses, METH_VARARGS,
-     "class_losses(log_probabilities, labels, axis): the losses in float64, from contiguous float32 or float64 and "
-     "int64; None for other operands, and where a label is outside."},
+    {"exact_sum", exact_sum, METH_O, "The sum of an array's float64, rounded once; None if one is infinite or NaN."},
+    {"class_loss", as_method(class_loss), METH_FASTCALL,
+     "class_loss(log_probabilities, labels, axis, reduction): nll of contiguous float32 or float64 and int64; None for "
+     "other operands, where a label is outside, and where the sum is of an infinity or NaN."},
+    {"class_loss_and_grad", as_method(class_loss_and_grad), METH_FASTCALL,
+     "class_loss_and_grad(log_probabilities, labels, axis, reduction, out): the pair, or None as class_loss."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},

@@ -1,6 +1,7 @@
 """nll: against torch's nll_loss, gradients, ignored and weighted classes, edges, bad input."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -154,33 +155,80 @@ def test_bad_input():
     assert (q == 0).all()
 
 
-@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("axis", range(-3, 3))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_short_way_of_frequent_operands_gives_the_same(axis, dtype):
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_short_way_of_frequent_operands_gives_the_same(axis, dtype, reduction):
     q, labels = problem(dtype, axis)
     q = np.ascontiguousarray(np.where(np.abs(q) < 0.5, dtype(0), q))  # 0 has the loss +0
-    short = _core.class_losses(q, labels, axis)
-    picked = np.take_along_axis(q, np.expand_dims(labels, axis), axis).squeeze(axis)
-    assert_same_bits(short, 0.0 - picked.astype(np.float64))
-    others = [sf.nll(np.asfortranarray(q), labels, axis), sf.nll(q, labels.astype(np.int32), axis)]
-    for loss in others:
-        assert_same_bits(sf.nll(q, labels, axis), loss)
+    loss, gradient = _core.class_loss_and_grad(q, labels, axis, reduction, None)
+    assert_same_bits(_core.class_loss(q, labels, axis, reduction), loss)
+    assert gradient.flags.c_contiguous
+    for operands in ((np.asfortranarray(q), labels), (q, labels.astype(np.int32))):
+        expected, expected_gradient = sf.nll.value_and_grad(*operands, axis, reduction=reduction)
+        assert type(loss) is type(expected)
+        assert_same_bits(loss, expected)
+        assert_same_bits(gradient, np.ascontiguousarray(expected_gradient))
+    for out in (np.full_like(q, np.nan), q):
+        pair = _core.class_loss_and_grad(q, labels, axis, reduction, out)
+        assert pair[1] is out
+        assert_same_bits(pair[0], loss)
+        assert_same_bits(out, gradient)
+
+
+@pytest.mark.parametrize("rows", [1, 1023, 1024, 1025, 5000])
+def test_the_short_way_of_many_rows(rows):
+    random = np.random.default_rng(rows)
+    q, labels = -random.exponential(size=(rows, 70)).astype(np.float32), random.integers(0, 70, rows)
+    picked = -q[np.arange(rows), labels].astype(np.float64)
+    assert sf.nll(q, labels) == np.float32(math.fsum(picked) / rows)
+    loss, gradient = sf.nll.value_and_grad(q, labels, reduction="sum")
+    assert loss == np.float32(math.fsum(picked))
+    expected = np.zeros_like(q)
+    expected[np.arange(rows), labels] = -1
+    assert_same_bits(gradient, expected)
 
 
 def test_the_short_way_leaves_everything_else_to_the_other():
     q, labels = problem()
+    readonly, overlapping = q.copy(), np.zeros(q.size + 1)
+    readonly.flags.writeable = False
     for operands in (
-        (q, labels.astype(np.int32), 2),
-        (q.astype(np.float16), labels, 2),
-        (np.asfortranarray(q), labels, 2),
-        (q.astype(q.dtype.newbyteorder()), labels, 2),
-        (q, labels, 3),
-        (q, labels, -1),
-        (q, labels[:2], 2),
-        (q[:0], labels[:0], 2),
-        (q, np.full_like(labels, SHAPE[2]), 2),
-        (q, np.full_like(labels, -1), 2),
+        (q, labels.astype(np.int32), 2, "mean"),
+        (q.astype(np.float16), labels, 2, "mean"),
+        (np.asfortranarray(q), labels, 2, "mean"),
+        (q.astype(q.dtype.newbyteorder()), labels, 2, "mean"),
+        (q.view(np.recarray), labels, 2, "mean"),
+        (q.tolist(), labels, 2, "mean"),
+        (q, labels, 3, "mean"),
+        (q, labels, -4, "mean"),
+        (q, labels, 2**80, "mean"),
+        (q, labels, 2.0, "mean"),
+        (q, labels, None, "mean"),
+        (q, labels, 2, "average"),
+        (q, labels, 2, None),
+        (q, labels[:2], 2, "mean"),
+        (q, labels.reshape(4, 3), 2, "mean"),
+        (q[:0], labels[:0], 2, "mean"),
+        (q[:, :, :0], labels, 2, "mean"),
+        (q, np.full_like(labels, SHAPE[2]), 2, "mean"),
+        (q, np.full_like(labels, -1), 2, "mean"),
+        (q, np.full_like(labels, np.iinfo(np.int64).min), 2, "mean"),
+        (np.full_like(q, -np.inf), labels, 2, "mean"),
     ):
-        assert _core.class_losses(*operands) is None
+        assert _core.class_loss(*operands) is None
+        assert _core.class_loss_and_grad(*operands, None) is None
+    for out in (
+        q[0],
+        q.astype(np.float32),
+        np.asfortranarray(q),
+        readonly,
+        q.tolist(),
+        overlapping[:-1].reshape(SHAPE),
+    ):
+        inside = overlapping[1 : 1 + labels.size].view(np.int64).reshape(labels.shape)
+        assert _core.class_loss_and_grad(q, inside, 2, "mean", out) is None
     with pytest.raises(TypeError):
-        _core.class_losses(q.tolist(), labels, 2)
+        _core.class_loss(q, labels)
+    with pytest.raises(TypeError):
+        _core.class_loss_and_grad(q, labels, 2, "mean")

@@ -50,12 +50,17 @@ def set_share(nanoseconds: float, /) -> float:
 def call_recycling(function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Any:
     """The call, its large results in recycled memory."""
 
-def exact_terms(values: Any, /) -> tuple[float, ...] | None:
-    """A few floats of one sign with the same exact sum as an array's float64; None if one is infinite or NaN."""
+def exact_sum(values: Any, /) -> float | None:
+    """The sum of an array's float64, rounded once; None if one is infinite or NaN."""
 
-def class_losses(log_probabilities: Any, labels: Any, axis: int, /) -> Any:
-    """nll's losses in float64, from contiguous float32 or float64 and int64; None for other operands, and where a label
-    is outside."""
+def class_loss(log_probabilities: Any, labels: Any, axis: Any, reduction: Any, /) -> Any:
+    """nll of contiguous float32 or float64 and int64; None for other operands, where a label is outside, and where the
+    sum is of an infinity or NaN."""
+
+def class_loss_and_grad(
+    log_probabilities: Any, labels: Any, axis: Any, reduction: Any, out: Any, /
+) -> tuple[Any, Any] | None:
+    """The pair, or None as class_loss; a new gradient where ``out`` is None."""
 
 def set_streaming(limit: int, /) -> int:
     """Bytes of all operands from which results are written around the caches; returns the value before."""

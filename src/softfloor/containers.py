@@ -70,7 +70,8 @@ def understood(method: Method) -> Method:
 
     @functools.wraps(method)
     def call(self: Any, *operands: Any, **keywords: Any) -> Any:
-        if not keywords and len(operands) == 1 and type(operands[0]) is np.ndarray:  # most calls: nothing to look for
+        most = not keywords and len(operands) in (1, 2)
+        if most and type(operands[0]) is np.ndarray and type(operands[-1]) is np.ndarray:  # nothing to look for
             return method(self, *operands)
         kinds = {kind_of(value) for value in (*operands, *keywords.values())}
         if kinds == {None}:

@@ -84,6 +84,10 @@ class NegativeLogLikelihood(RowFunction):
         ignore_index: int | None = None,
         reduction: Reduction = "mean",
     ) -> Any:
+        if weight is None and ignore_index is None:
+            loss = _core.class_loss(log_probabilities, labels, axis, reduction)
+            if loss is not None:
+                return loss
         return self._prepare(log_probabilities, labels, axis, weight, ignore_index, reduction).loss()
 
     @understood
@@ -121,6 +125,10 @@ class NegativeLogLikelihood(RowFunction):
         >>> float(loss), gradient.tolist()
         (0.375, [[-0.5, 0.0], [0.0, -0.5]])
         """
+        if weight is None and ignore_index is None:
+            pair = _core.class_loss_and_grad(log_probabilities, labels, axis, reduction, out)
+            if pair is not None:
+                return pair
         problem = self._prepare(log_probabilities, labels, axis, weight, ignore_index, reduction)
         q = problem.log_probabilities
         if out is None:
@@ -146,22 +154,15 @@ class NegativeLogLikelihood(RowFunction):
         if targets.shape != rows:
             raise ValueError(f"{self.name}: labels have shape {targets.shape}; these log-probabilities need {rows}")
         options = LossOptions(self.name, weight, ignore_index, largest_weight=LARGEST_WEIGHT)
-        losses = None
-        if options.weight is None and options.ignore_index is None:
-            losses = _core.class_losses(q, targets, position)
-        if losses is None:
-            check_class_labels(self.name, targets, q.shape[position], options.ignore_index)
-        return _Problem(q, targets, position, options, reduction, losses)
+        check_class_labels(self.name, targets, q.shape[position], options.ignore_index)
+        return _Problem(q, targets, position, options, reduction)
 
 
 class _Problem:
-    """Operands that have been checked: which entries are picked, and what each weighs.
+    """Operands that have been checked: which entries are picked, and what each weighs."""
 
-    ``losses``: those of the rows, in float64, where they are known already.
-    """
-
-    def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str, losses: Any) -> None:
-        self.log_probabilities, self.axis, self.reduction, self.losses = q, axis, reduction, losses
+    def __init__(self, q: Any, labels: Any, axis: int, options: LossOptions, reduction: str) -> None:
+        self.log_probabilities, self.axis, self.reduction = q, axis, reduction
         kept = options.keeps(labels)
         # An ignored row picks its first entry, at weight 0.
         self.labels = labels if kept is None else np.where(kept, labels, 0)
@@ -179,9 +180,7 @@ class _Problem:
         dtype = self.log_probabilities.dtype
         if self.labels.size == 0:
             return np.zeros(self.labels.shape, dtype) if self.reduction == "none" else dtype.type(0)
-        losses = self.losses
-        if losses is None:
-            losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
+        losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
         if self.reduction == "none":
             with np.errstate(all="ignore"):
                 return losses.astype(dtype)

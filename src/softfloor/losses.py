@@ -57,12 +57,9 @@ def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: 
 
 def exact_sum(values: Any) -> float:
     """The sum, rounded once: the same bits whatever order NumPy's own would take. Too large a sum is inf."""
-    terms = _core.exact_terms(values)
-    if terms is not None:
-        try:
-            return math.fsum(terms)
-        except OverflowError:
-            pass
+    total = _core.exact_sum(values)
+    if total is not None:
+        return total
     with np.errstate(all="ignore"):
         return float(np.sum(values))
 
