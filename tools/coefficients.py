@@ -95,6 +95,55 @@ def exponential_of_rows():
     ]
 
 
+def tanh_in_octaves():
+    """Tables of eight, by the low three bits of the exponent of |x|: of which 4 is that of 1/8, 7 that of 1."""
+    degree, end = 8, mpf(73) / 8  # tanh is 1 from 9.01 on
+    #: Bounds, and where the point of an octave is looked for: at the upper end, or near it, where the slope falls fast.
+    octaves = {5: (0.25, 0.5, 0.36), 6: (0.5, 1, 0.7), 7: (1, 2, 1.5), 0: (2, 4, 4), 1: (4, 8, 7), 2: (8, end, 8.6)}
+
+    def to_nearest_float(x):
+        value = mpmath.tanh(x)
+        return abs(value - float32(value)) / mpf(float(np.spacing(np.float32(value))))
+
+    # |x| + |x| p(|x|) with an even p of its own, below 1/4.
+    def relative(square):
+        return (mpmath.tanh(mpmath.sqrt(square)) / mpmath.sqrt(square) - 1) / square
+
+    points, values, slopes = [mpf(0)] * 8, [mpf(0)] * 8, [[mpf(0)] * (degree + 1) for _ in range(8)]
+    slopes[4][2::2] = interpolate(relative, mpf(0), mpf(1) / 16, degree // 2 - 1)
+    worst = mpf(0)
+    for index, (low, high, wanted) in octaves.items():
+        grid = (mpf(float(np.float32(wanted + 2.0**-17 * k))) for k in range(500))
+        point = points[index] = min(grid, key=to_nearest_float)
+        values[index] = mpmath.tanh(point)
+
+        def slope(h, point=point):
+            return (mpmath.tanh(point + h) - mpmath.tanh(point)) / h if h else mpmath.sech(point) ** 2
+
+        def weight(h, point=point):
+            return abs(h) / mpmath.tanh(point + h)
+
+        slopes[index] = minimax(slope, weight, low - point, high - point, degree)
+
+        rounded = [mpf(float32(c)) for c in slopes[index]]
+        grid = [low - point + (high - low) * mpf(i) / 199 for i in range(200)]
+        worst = max(worst, *(abs(evaluate(rounded, h) - slope(h)) * weight(h) for h in grid))
+    slopes[3], points[3], values[3] = slopes[2], points[2], values[2]  # 16 and more: not met
+
+    def table(numbers):
+        return "{" + ", ".join(f"{hexadecimal(float32(x))}f" for x in numbers) + "}"
+
+    rows = ",\n    ".join(table(piece[k] for piece in slopes) for k in range(degree + 1))
+    bits = f"2^{float(mpmath.log(worst, 2)):.1f}"
+    return [
+        f"// tanh |x| by octaves: relative error {bits} where the value at the point is exact",
+        f"constexpr float tanh_end = {hexadecimal(float32(end))}f, tanh_octave_0 = 0.125f;",
+        f"constexpr float tanh_points[8] = {table(points)};",
+        f"constexpr float tanh_values[8] = {table(values)};",
+        f"constexpr float tanh_slopes[{degree + 1}][8] = {{\n    {rows}}};",
+    ]
+
+
 def normal_tail():
     def ratio(t):
         return mpmath.erfc(t / mpmath.sqrt(2)) * mpmath.exp(t * t / 2)
@@ -371,7 +420,7 @@ class MpmathNamespace:
 
 
 def header():
-    sections = exponential(), exponential_of_rows(), normal_tail(), zeros_of_slopes(), compensated()
+    sections = exponential(), exponential_of_rows(), tanh_in_octaves(), normal_tail(), zeros_of_slopes(), compensated()
     body = "\n\n".join("\n".join(section) for section in sections)
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
 // clang-format off

@@ -1,7 +1,7 @@
 // Entries of gated units in the table of kernels.
 #pragma once
 #include "../kernels.hpp"
-#include "variants.hpp"
+#include "loops.hpp"
 
 namespace softfloor {
 namespace {

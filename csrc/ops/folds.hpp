@@ -1,20 +1,10 @@
 // Lanes combined by halves: the upper half into the lower one, then that again. One order of operations, whatever the
 // width of registers. GNU vectors spell out what the vectoriser leaves scalar, and their halves stay in registers.
 #pragma once
-#include "../math/number.hpp"
+#include "../math/lanes.hpp"
 
 namespace softfloor {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr size_t register_bytes = 64;
-#else
-constexpr size_t register_bytes = 32;  // wider vectors, and those of SSE, are split by the compiler
-#endif
-
-template <class Scalar, size_t count> struct VectorOf {
-    typedef Scalar Type __attribute__((vector_size(count * sizeof(Scalar))));
-};
 
 struct Larger {
     template <class Value> SOFTFLOOR_INLINE void operator()(Value& a, const Value& b) const { a = a > b ? a : b; }

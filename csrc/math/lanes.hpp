@@ -1,0 +1,85 @@
+// Vectors written out, where the vectoriser does not do it: to fold lanes (ops/folds.hpp) and to look numbers up in a
+// register.
+#pragma once
+#include "narrow.hpp"
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
+
+namespace softfloor {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr size_t register_bytes = 64;
+#else
+constexpr size_t register_bytes = 32;  // narrower registers take a vector in parts
+#endif
+
+template <class Scalar, size_t count> struct VectorOf {
+    typedef Scalar Type __attribute__((vector_size(count * sizeof(Scalar))));
+};
+
+constexpr size_t float_lanes = register_bytes / sizeof(float);
+using Floats = VectorOf<float, float_lanes>::Type;
+using Bits = VectorOf<int32_t, float_lanes>::Type;
+
+SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+    return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
+#elif defined(__FMA__)
+    return Floats(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+#else
+    for (size_t j = 0; j < float_lanes; ++j) a[j] = __builtin_fmaf(a[j], b[j], c[j]);
+    return a;
+#endif
+}
+SOFTFLOOR_INLINE Floats absolute(Floats x) { return Floats(Bits(x) & 0x7fffffff); }
+SOFTFLOOR_INLINE Floats with_sign(Floats size, Floats x) { return Floats(Bits(size) | (Bits(x) & INT32_MIN)); }
+// Bounds that let NaN through: the instructions return their second operand then.
+SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) {
+#if defined(__AVX512F__)
+    return Floats(_mm512_min_ps(_mm512_set1_ps(limit), __m512(x)));
+#elif defined(__FMA__)
+    return Floats(_mm256_min_ps(_mm256_set1_ps(limit), __m256(x)));
+#else
+    return limit < x ? Floats{} + limit : x;
+#endif
+}
+SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) {
+#if defined(__AVX512F__)
+    return Floats(_mm512_max_ps(_mm512_set1_ps(limit), __m512(x)));
+#elif defined(__FMA__)
+    return Floats(_mm256_max_ps(_mm256_set1_ps(limit), __m256(x)));
+#else
+    return limit > x ? Floats{} + limit : x;
+#endif
+}
+SOFTFLOOR_INLINE Floats canonical(Floats x) { return x == x ? x : Floats(Bits{} + int32_t(Layout<float>::quiet_nan)); }
+
+// table[index mod 8] per lane: one permutation. AVX2 has none of more than eight numbers.
+SOFTFLOOR_INLINE Floats looked_up(const float (&table)[8], Bits index) {
+    VectorOf<float, 8>::Type eight;
+    __builtin_memcpy(&eight, table, sizeof eight);
+#if defined(__AVX512F__)
+    Floats all = __builtin_shufflevector(eight, eight, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    Floats all = eight;
+#endif
+    return __builtin_shuffle(all, index);
+}
+// The first two terms one by one, for their rounding errors count; the others in pairs, for steps that wait for each
+// other are long.
+template <int count>
+SOFTFLOOR_INLINE Floats looked_up_polynomial(const float (&tables)[count][8], Bits index, Floats x) {
+    static_assert(count % 2 == 1);
+    Floats square = x * x, result = looked_up(tables[count - 1], index);
+#pragma GCC unroll 16
+    for (int k = count - 3; k >= 2; k -= 2)
+        result = fma(result, square, fma(looked_up(tables[k + 1], index), x, looked_up(tables[k], index)));
+    result = fma(result, x, looked_up(tables[1], index));
+    return fma(result, x, looked_up(tables[0], index));
+}
+
+}  // namespace
+}  // namespace softfloor
