@@ -197,6 +197,27 @@ def test_empty_and_small_results_within_a_large_call():
     assert sf.relu(np.ones((LARGE, 1), np.int8)).dtype == np.float16
 
 
+def results_of_rows(name, x):
+    """Those as large as x, whose rows are as many as its classes."""
+    function, labels = getattr(sf, name), np.arange(len(x))
+    if name in ("softmax_cross_entropy", "nll"):
+        return [function.value_and_grad(x, labels)[1]]
+    if name == "sigmoid_cross_entropy":
+        return [function.value_and_grad(x, np.ones_like(x))[1]]
+    if name == "swiglu":
+        return [function(x, x), *function.vjp(x, x, x)]
+    return [function(x), function(x, axis=0).base, function.vjp(function(x), x)]
+
+
+NAMES = "softmax log_softmax softmin hardmax sparsemax entmax15 softmax_cross_entropy nll sigmoid_cross_entropy swiglu"
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_functions_of_rows_take_recycled_memory(name):
+    for result in results_of_rows(name, np.zeros((1024, 1024), np.float32)):
+        assert handler(result) == "softfloor"
+
+
 def test_every_way_to_a_result():
     """Casts, several outputs, Fortran order, subclasses: any of them may come from recycled memory."""
     x = np.asfortranarray(np.arange(LARGE, dtype=np.float32).reshape(1200, -1))

@@ -116,5 +116,5 @@ class RowToRow(RowFunction):
             and type(temperature) is float
             and temperature == 1.0
         ):
-            return self.gufuncs["value"](z, ONE)
+            return _core.call_recycling(self.gufuncs["value"], z, ONE)
         return self._of_logits(z, axis, where, out, dtype, empty, check_temperature(temperature))[0]
