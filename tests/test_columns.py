@@ -47,8 +47,11 @@ def test_bits_of_the_last_axis(kind, shape, dtype):
     x = logits(kind, shape, dtype)
     rows, labels = np.ascontiguousarray(x.T), np.arange(shape[1]) % shape[0]
     for temperature in (1.0, 0.7, 8.0):
-        for function in (sf.softmax, sf.log_softmax, sf.logsumexp):
+        for function in (sf.softmax, sf.softmin, sf.log_softmax, sf.logsumexp):
             assert_same_bits(function(x, axis=0, temperature=temperature).T, function(rows, temperature=temperature))
+        cotangent = np.linspace(-2, 2, shape[1]).astype(dtype)
+        along_first = sf.logsumexp.vjp(x, cotangent, axis=0, temperature=temperature)
+        assert_same_bits(along_first.T, sf.logsumexp.vjp(rows, cotangent, temperature=temperature))
     loss = sf.softmax_cross_entropy
     assert_same_bits(loss(x, labels, axis=0, reduction="none"), loss(rows, labels, reduction="none"))
     losses, gradient = loss.value_and_grad(x, labels, axis=0, reduction="none")

@@ -14,6 +14,7 @@ template <class T> struct FloatColumns {
     size_t n, count;
     float* buffer;  // per sixteen rows, entry by entry; one entry apart, so that blocks do not share cache sets
     FloatRow<T> rows[most];
+    int32_t places[most];  // of the first maxima
 
     float* block(size_t first) const { return buffer + first * (n + 1); }
     const FloatRow<T>& row(size_t k) const { return rows[k]; }
@@ -21,20 +22,24 @@ template <class T> struct FloatColumns {
     double log_of_total(size_t k) const { return rows[k].log_of_total(); }
     float entry(size_t row, size_t i) const { return block(row / width * width)[i * width + row % width]; }
 
-    // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat.
+    // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat. `negative`
+    // takes -x for x.
+    template <bool negative = false>
     bool load(const Strided& x, size_t entries, size_t row_count, const Strided* temperature, float* scratch) {
         n = entries, count = row_count, buffer = scratch;
         float maximum[most];
-        for (size_t row = 0; row < count; ++row) maximum[row] = -__builtin_inff();
+        for (size_t row = 0; row < count; ++row) maximum[row] = -__builtin_inff(), places[row] = 0;
         for (size_t i = 0; i < n; ++i) {
             const T* from = reinterpret_cast<const T*>(x.at(0, i));
             for (size_t first = 0; first < count; first += width) {
                 float *to = block(first) + i * width, *largest = maximum + first;
+                int32_t *place = places + first, here = int32_t(i);
 #pragma GCC ivdep
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
                 for (size_t j = 0; j < width; ++j) {
-                    float value = widen(from[first + j]);
+                    float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
                     to[j] = value;
+                    place[j] = value > largest[j] ? here : place[j];
                     largest[j] = value > largest[j] ? value : largest[j];
                 }
             }
@@ -52,23 +57,22 @@ template <class T> struct FloatColumns {
         for (size_t first = 0; first < count; first += width) {
             bool plain = true;
             for (size_t j = 0; j < width; ++j) plain &= rows[first + j].form == FloatRow<T>::plain;
-            if (plain) add_terms<apart, keep, true>(block(first), rows + first);
-            else add_terms<apart, keep, false>(block(first), rows + first);
+            if (plain) add_terms<apart, keep, true>(block(first), rows + first, places + first);
+            else add_terms<apart, keep, false>(block(first), rows + first, places + first);
         }
     }
 
   private:
     template <bool apart, bool keep, bool plain>
-    [[gnu::noinline]] void add_terms(float* __restrict x, FloatRow<T>* row) const {
+    [[gnu::noinline]] void add_terms(float* __restrict x, FloatRow<T>* row, const int32_t* places_there) const {
         constexpr size_t chunk = FloatRow<T>::chunk, segment = FloatRow<T>::segment;
         float scale[width], scale_rest[width], middle[width], shift[width], unit[width], lowest[width], maximum[width];
-        float top[width] = {};
-        int32_t found[width] = {};
+        int32_t place[width];
         for (size_t j = 0; j < width; ++j) {
             const RowExponential& e = row[j].exponential;
             scale[j] = e.scale, scale_rest[j] = e.scale_rest, middle[j] = e.middle;
             shift[j] = e.shift, unit[j] = e.unit, lowest[j] = e.lowest;
-            maximum[j] = row[j].maximum;
+            maximum[j] = row[j].maximum, place[j] = places_there[j];
         }
         float lane[chunk][width];
         double sums[lanes][width] = {};
@@ -78,17 +82,12 @@ template <class T> struct FloatColumns {
                 for (size_t j = 0; j < width; ++j) lane[k][j] = 0.0f;
             for (size_t i = begin; i < end; ++i) {
                 float *value = x + i * width, *sum = lane[i % chunk];
+                int32_t here = int32_t(i);
 #pragma GCC ivdep
                 for (size_t j = 0; j < width; ++j) {
                     RowExponential e{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]};
-                    float term = e.template term<plain>(value[j]), added = term;
-                    if constexpr (apart) {
-                        bool is_first = (found[j] == 0) & (value[j] == maximum[j]);
-                        found[j] = is_first ? 1 : found[j];
-                        top[j] = is_first ? term : top[j];
-                        added = is_first ? 0.0f : term;
-                    }
-                    sum[j] += added;
+                    float term = e.template term<plain>(value[j]);
+                    sum[j] += apart && place[j] == here ? 0.0f : term;
                     if constexpr (keep) value[j] = term;
                 }
             }
@@ -99,7 +98,10 @@ template <class T> struct FloatColumns {
         for (size_t half = lanes / 2; half; half /= 2)
             for (size_t k = 0; k < half; ++k)
                 for (size_t j = 0; j < width; ++j) sums[k][j] += sums[k + half][j];
-        for (size_t j = 0; j < width; ++j) row[j].others = sums[0][j], row[j].top = double(top[j]);
+        for (size_t j = 0; j < width; ++j) {
+            RowExponential e{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]};
+            row[j].others = sums[0][j], row[j].top = apart ? double(e.template term<plain>(maximum[j])) : 0.0;
+        }
     }
 
   public:

@@ -76,9 +76,10 @@ struct Softmax {  // (n),()->(n): logits, temperature
         Batch<T> batch(operands, &operands[1], n, count, scratch);
         batch.write_softmax(2, [](auto&, size_t) { return typename Row<T>::N(1.0); });
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+    template <class Rows, bool negative = false>
+    static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         Rows all;
-        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<negative>(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<false, true>();
         return all.write_scaled(operands[2], [&](size_t row) { return all.inverse_total(row); });
     }

@@ -22,14 +22,15 @@ template <class T, size_t width> struct ShortRows {
     alignas(64) double exact_top[most], top[most], others[most];
     alignas(64) double inverse_totals[most], logs_of_totals[most];
 
-    // False where a row's maximum or temperature asks for another form of the exponential.
+    // False where a row's maximum or temperature asks for another form of the exponential. `negative` takes -x for x.
+    template <bool negative = false>
     bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature, float*) {
         n = length, count = row_count;
         if (temperature)
             for (size_t k = 0; k < count; ++k)
                 if (*reinterpret_cast<const double*>(temperature->at(k, 0)) != 1.0) return false;
-        if (n == width) read<true>(logits);
-        else read<false>(logits);
+        if (n == width) read<true, negative>(logits);
+        else read<false, negative>(logits);
         int plain = 0;
         for (size_t k = 0; k < most; ++k) {
             Origin origin(maximum[k]);
@@ -114,7 +115,7 @@ template <class T, size_t width> struct ShortRows {
         return result;
     }
     // Rows that are not there have the maximum 0.
-    template <bool full> void read(const Strided& logits) {
+    template <bool full, bool negative> void read(const Strided& logits) {
         constexpr size_t left = folded_lanes<float>;
         alignas(64) float largest[most][left];
         for (size_t k = count; k < most; ++k)
@@ -123,14 +124,14 @@ template <class T, size_t width> struct ShortRows {
             for (size_t j = 0; j < width; ++j) inside[j] = j < n;
         for (size_t k = 0; k < count; ++k) {
             const T* row = reinterpret_cast<const T*>(logits.at(k, 0));
-            if constexpr (full && sizeof(T) == 4) {
+            if constexpr (full && !negative && sizeof(T) == 4) {
                 x[k] = row;
             } else {
                 x[k] = entries[k];
 #pragma GCC ivdep
                 for (size_t j = 0; j < width; ++j) {
                     float value = -__builtin_inff();
-                    if (full || inside[j]) value = widen(row[j]);
+                    if (full || inside[j]) value = negative ? -widen(row[j]) : widen(row[j]);
                     entries[k][j] = value;
                 }
             }

@@ -1,4 +1,5 @@
-// softmin(z) = softmax(-z): the row is negated into its result and softmax runs in place.
+// softmin(z) = softmax(-z): rows that are held together are negated as they are read, others into their result, where
+// softmax runs in place.
 #pragma once
 #include "row_vjps.hpp"
 
@@ -19,7 +20,10 @@ struct Softmin {  // (n),()->(n): logits, temperature
             for_each(n, [&](size_t i) { result[i] = negated(x[i]); });
         }
         const Strided negative[] = {operands[2], operands[1], operands[2]};
-        batch_of<Softmax, T>(negative, n, count, scratch);
+        Softmax::batch<T>(negative, n, count, scratch);
+    }
+    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+        return Softmax::together<Rows, true>(operands, n, count, scratch);
     }
 };
 
