@@ -48,7 +48,7 @@ template <class T, size_t width> struct ShortRows {
             for (double& sum : sums[k]) sum = 1.0;
         for (size_t k = 0; k < count; ++k) {
             RowExponential exponential = exponential_of(k);
-            int excluded = place[k];
+            int excluded = apart ? place[k] : -1;
             alignas(64) float lane[width];
 #pragma GCC ivdep
             for (int j = 0; j < int(width); ++j) {
