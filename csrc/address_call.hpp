@@ -18,6 +18,11 @@ inline void run_contiguous(const ElementwiseLoop& loop, char** memory, npy_intp 
     if (state) PyEval_RestoreThread(state);
 }
 
+// What METH_FASTCALL takes is cast twice: the types differ, as Python wants it.
+template <class Function> PyCFunction as_method(Function* function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
 constexpr const char* loops_name = "softfloor._core.ElementwiseLoop";
 
 // call(dtype, n, address, ...): inputs, then outputs, each of n elements; dtype counts float16, bfloat16, float32,
@@ -45,7 +50,7 @@ inline PyObject* call_at_addresses(PyObject* capsule, PyObject* const* args, Py_
 // The callable, for the elementwise kernel of that index.
 inline PyObject* make_address_call(int index) {
     static PyMethodDef definition = {
-        "call", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_at_addresses)), METH_FASTCALL,
+        "call", as_method(call_at_addresses), METH_FASTCALL,
         "call(dtype, n, address, ...): the kernel on n contiguous elements of each operand."};
     ElementwiseLoop* loops = new_loops(index, current_table().elementwise[index].parameters > 0);
     PyObject* capsule = PyCapsule_New(loops, loops_name, nullptr);

@@ -36,7 +36,7 @@ template <class T> struct ClassLosses {
     }
     // False for an infinity or NaN.
     bool add_losses(ExactSum& sum) const {
-        constexpr size_t block = 1024;
+        constexpr size_t block = ExactSum::until_carry;
         double losses[block];
         for (size_t begin = 0; begin < rows; begin += block) {
             size_t end = rows - begin < block ? rows : begin + block;
@@ -54,11 +54,6 @@ template <class T> struct ClassLosses {
         });
     }
 };
-
-inline bool shares_memory(PyArrayObject* a, PyArrayObject* b) {
-    const char *first = PyArray_BYTES(a), *second = PyArray_BYTES(b);
-    return first < second + PyArray_NBYTES(b) && second < first + PyArray_NBYTES(a);
-}
 
 // The loss, or the pair of it and the gradient; None where likelihood.py has to look. gradient: null, None for a new
 // one, or an array.
@@ -120,7 +115,7 @@ inline PyObject* class_loss_or_none(PyObject* q_object, PyObject* labels_object,
     if (frequent && out && out != Py_None) {
         auto* to = reinterpret_cast<PyArrayObject*>(out);
         frequent = PyArray_CheckExact(out) && PyArray_TYPE(to) == type && PyArray_SAMESHAPE(to, q) &&
-                   PyArray_IS_C_CONTIGUOUS(to) && PyArray_ISBEHAVED(to) && !shares_memory(to, labels);
+                   PyArray_IS_C_CONTIGUOUS(to) && PyArray_ISBEHAVED(to) && !share_memory(to, labels);
     }
     if (!frequent) Py_RETURN_NONE;
     return type == NPY_FLOAT ? class_loss_of<float>(q, labels, int(axis), reduction, out)

@@ -96,9 +96,8 @@ class DirectCall {
             PyArrayObject* array = plain(several ? PyTuple_GET_ITEM(out, k) : out);
             if (!array || !PyArray_ISWRITEABLE(array) || (PyArray_FLAGS(array) & warns_on_write)) return false;
             for (int j = 0; j < taken; ++j) {
-                const char *a = PyArray_BYTES(array), *b = PyArray_BYTES(arrays[j]);
-                bool apart = a + PyArray_NBYTES(array) <= b || b + PyArray_NBYTES(array) <= a;
-                if (!apart && (a != b || j >= inputs)) return false;
+                bool is_input = j < inputs && PyArray_BYTES(array) == PyArray_BYTES(arrays[j]);
+                if (!is_input && share_memory(array, arrays[j])) return false;
             }
             arrays[taken++] = array;
         }

@@ -13,10 +13,10 @@ namespace softfloor {
 class ExactSum {
   public:
     static constexpr int count = 67;
+    static constexpr size_t until_carry = 1024;
 
     // False for an infinity or NaN.
     bool add(const double* values, size_t n) {
-        constexpr size_t until_carry = 1024;
         for (size_t i = 0; i < n; i += until_carry) {
             size_t some = n - i < until_carry ? n - i : until_carry;
             double sums[lanes] = {};

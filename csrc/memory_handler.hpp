@@ -32,6 +32,11 @@ inline bool is_large(PyObject* operand) {
     return PyArray_CheckExact(operand) && PyArray_NBYTES(reinterpret_cast<PyArrayObject*>(operand)) >= large_operand;
 }
 
+inline bool share_memory(PyArrayObject* a, PyArrayObject* b) {  // of contiguous arrays
+    const char *first = PyArray_BYTES(a), *second = PyArray_BYTES(b);
+    return first < second + PyArray_NBYTES(b) && second < first + PyArray_NBYTES(a);
+}
+
 // While it exists, arrays that this thread (this context) makes are from the recycling allocator.
 class RecyclingScope {
     PyObject* before = nullptr;

@@ -258,10 +258,6 @@ PyObject* exact_sum(PyObject*, PyObject* values) {
     return PyFloat_FromDouble(sum.rounded());
 }
 
-template <class Function> PyCFunction as_method(Function* function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
-}
-
 PyMethodDef methods[] = {
     {"make_ufunc", make, METH_VARARGS,
      "make_ufunc(function, variant, name, doc, at_defaults=False): a new np.ufunc over a kernel; "

