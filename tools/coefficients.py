@@ -14,21 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mpmath
-import numpy as np
 from mpmath import mp, mpf
 
-from fitting import chebyshev_nodes, error_in_bits, evaluate, interpolate, minimax, rational
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src" / "softfloor")]
-import catalogue  # noqa: E402
+import octaves
+import records
+from fitting import (
+    error_in_bits,
+    evaluate,
+    float32,
+    hexadecimal,
+    interpolate,
+    minimax,
+    rational,
+    rounded_one_by_one,
+)
 
 mp.prec = 300
-HEADER = ROOT / "csrc" / "math" / "coefficients.hpp"
-
-
-def hexadecimal(x):
-    return float(x).hex()  # float() rounds an mpf to nearest
+HEADER = Path(__file__).resolve().parents[1] / "csrc" / "math" / "coefficients.hpp"
 
 
 def pair(x):
@@ -39,10 +41,6 @@ def pair(x):
 def array(name, coefficients):
     body = ",\n    ".join(hexadecimal(c) for c in coefficients)
     return f"constexpr double {name}[] = {{\n    {body}}};"
-
-
-def float32(x):
-    return float(np.float32(float(x)))
 
 
 def float_array(name, coefficients):
@@ -95,55 +93,6 @@ def exponential_of_rows():
     ]
 
 
-def tanh_in_octaves():
-    """Tables of eight, by the low three bits of the exponent of |x|: of which 4 is that of 1/8, 7 that of 1."""
-    degree, end = 8, mpf(73) / 8  # tanh is 1 from 9.01 on
-    #: Bounds, and where the point of an octave is looked for: at the upper end, or near it, where the slope falls fast.
-    octaves = {5: (0.25, 0.5, 0.36), 6: (0.5, 1, 0.7), 7: (1, 2, 1.5), 0: (2, 4, 4), 1: (4, 8, 7), 2: (8, end, 8.6)}
-
-    def to_nearest_float(x):
-        value = mpmath.tanh(x)
-        return abs(value - float32(value)) / mpf(float(np.spacing(np.float32(value))))
-
-    # |x| + |x| p(|x|) with an even p of its own, below 1/4.
-    def relative(square):
-        return (mpmath.tanh(mpmath.sqrt(square)) / mpmath.sqrt(square) - 1) / square
-
-    points, values, slopes = [mpf(0)] * 8, [mpf(0)] * 8, [[mpf(0)] * (degree + 1) for _ in range(8)]
-    slopes[4][2::2] = interpolate(relative, mpf(0), mpf(1) / 16, degree // 2 - 1)
-    worst = mpf(0)
-    for index, (low, high, wanted) in octaves.items():
-        grid = (mpf(float(np.float32(wanted + 2.0**-17 * k))) for k in range(500))
-        point = points[index] = min(grid, key=to_nearest_float)
-        values[index] = mpmath.tanh(point)
-
-        def slope(h, point=point):
-            return (mpmath.tanh(point + h) - mpmath.tanh(point)) / h if h else mpmath.sech(point) ** 2
-
-        def weight(h, point=point):
-            return abs(h) / mpmath.tanh(point + h)
-
-        slopes[index] = minimax(slope, weight, low - point, high - point, degree)
-
-        rounded = [mpf(float32(c)) for c in slopes[index]]
-        grid = [low - point + (high - low) * mpf(i) / 199 for i in range(200)]
-        worst = max(worst, *(abs(evaluate(rounded, h) - slope(h)) * weight(h) for h in grid))
-    slopes[3], points[3], values[3] = slopes[2], points[2], values[2]  # 16 and more: not met
-
-    def table(numbers):
-        return "{" + ", ".join(f"{hexadecimal(float32(x))}f" for x in numbers) + "}"
-
-    rows = ",\n    ".join(table(piece[k] for piece in slopes) for k in range(degree + 1))
-    bits = f"2^{float(mpmath.log(worst, 2)):.1f}"
-    return [
-        f"// tanh |x| by octaves: relative error {bits} where the value at the point is exact",
-        f"constexpr float tanh_end = {hexadecimal(float32(end))}f, tanh_octave_0 = 0.125f;",
-        f"constexpr float tanh_points[8] = {table(points)};",
-        f"constexpr float tanh_values[8] = {table(values)};",
-        f"constexpr float tanh_slopes[{degree + 1}][8] = {{\n    {rows}}};",
-    ]
-
-
 def normal_tail():
     def ratio(t):
         return mpmath.erfc(t / mpmath.sqrt(2)) * mpmath.exp(t * t / 2)
@@ -189,9 +138,9 @@ def normal_tail():
 
 def slopes_with_a_zero():
     """Name, zero x0, and the slope at x0 + h divided by h."""
-    for record in catalogue.ACTIVATIONS.values():
+    for record in records.catalogue.ACTIVATIONS.values():
         for zero in record.facts.derivative.zeros:
-            slope = functools.partial(slope_at_defaults, record)
+            slope = functools.partial(records.slope, record)
             x0 = mpmath.findroot(slope, (mpf(zero), mpf(zero) + mpf("1e-20")))
             yield record.name, x0, lambda h, x0=x0, slope=slope: slope(x0 + h) / h
 
@@ -352,21 +301,6 @@ def compensated_tail(form):
     ]
 
 
-def rounded_one_by_one(form, function, low, high, degree):
-    """Rounded coefficients of c1 h + ... + c_degree h^degree by least squares.
-
-    Those not yet rounded are fitted again after each rounding, so that they take up its error.
-    """
-    nodes = chebyshev_nodes(low, high, 4 * degree)
-    rest, rounded = [function(h) for h in nodes], []
-    while len(rounded) < degree:
-        first = len(rounded) + 1
-        matrix = mp.matrix([[h**j for j in range(first, degree + 1)] for h in nodes])
-        rounded.append(form.round(mpmath.qr_solve(matrix, mp.matrix(rest))[0][0]))
-        rest = [r - rounded[-1] * h**first for r, h in zip(rest, nodes, strict=True)]
-    return rounded
-
-
 def compensated_zeros(form):
     lines = []
     for name, x0, quotient in slopes_with_a_zero():
@@ -386,7 +320,7 @@ def compensated_zero(form, name, x0, quotient, radius, degree):
 
     exact = interpolate(rise, -radius, radius, degree | 1)[0]
     slope = sum(form.parts(exact, 2), mpf(0))
-    rest = rounded_one_by_one(form, lambda h: rise(h) - slope, -radius, radius, degree)
+    rest = rounded_one_by_one(lambda h: rise(h) - slope, -radius, radius, degree, form.round)
     error = error_in_bits(
         lambda h: (value + h * (slope + h * evaluate(rest, h))) / ((h - beyond) * quotient(h - beyond)) - 1,
         -radius,
@@ -402,30 +336,14 @@ def compensated_zero(form, name, x0, quotient, radius, degree):
     ]
 
 
-def slope_at_defaults(record, x):
-    return record.slope(MpmathNamespace, x, *(mpf(p.default) for p in record.parameters))
-
-
-class MpmathNamespace:
-    exp, erfc, tanh, cosh, sqrt, pi = mpmath.exp, mpmath.erfc, mpmath.tanh, mpmath.cosh, mpmath.sqrt, mpmath.pi
-    decimal = mpf
-
-    @staticmethod
-    def sigmoid(x):
-        return 1 / (1 + mpmath.exp(-x))
-
-    @staticmethod
-    def where(condition, yes, no):
-        return yes if condition else no
-
-
 def header():
-    sections = exponential(), exponential_of_rows(), tanh_in_octaves(), normal_tail(), zeros_of_slopes(), compensated()
+    sections = [exponential(), exponential_of_rows(), octaves.tanh(), octaves.exponential(), octaves.tails()]
+    sections += [normal_tail(), zeros_of_slopes(), compensated()]
     body = "\n\n".join("\n".join(section) for section in sections)
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.
 // clang-format off
 #pragma once
-#include "number.hpp"
+#include "lanes.hpp"
 
 namespace softfloor {{
 namespace {{

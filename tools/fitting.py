@@ -1,7 +1,16 @@
 """Approximations by polynomials and rationals, in mpmath."""
 
 import mpmath
+import numpy as np
 from mpmath import mp, mpf
+
+
+def float32(x):
+    return float(np.float32(float(x)))
+
+
+def hexadecimal(x):
+    return float(x).hex()  # float() rounds an mpf to nearest
 
 
 def chebyshev_nodes(low, high, count):
@@ -70,3 +79,19 @@ def minimax(function, weight, low, high, degree, rounds=12):
         if len(points) != degree + 2:
             raise ArithmeticError(f"the error changes its sign {len(points) - 1} times, not {degree + 1}")
     return coefficients
+
+
+def rounded_one_by_one(function, low, high, degree, round_to, weight=lambda h: 1):
+    """Rounded coefficients of c1 h + ... + c_degree h^degree by weighted least squares.
+
+    Those not yet rounded are fitted again after each rounding, so that they take up its error.
+    """
+    nodes = chebyshev_nodes(low, high, 4 * degree)
+    weights = [weight(h) for h in nodes]
+    rest, rounded = [w * function(h) for w, h in zip(weights, nodes, strict=True)], []
+    while len(rounded) < degree:
+        first = len(rounded) + 1
+        matrix = mp.matrix([[w * h**j for j in range(first, degree + 1)] for w, h in zip(weights, nodes, strict=True)])
+        rounded.append(round_to(mpmath.qr_solve(matrix, mp.matrix(rest))[0][0]))
+        rest = [r - w * rounded[-1] * h**first for r, w, h in zip(rest, weights, nodes, strict=True)]
+    return rounded

@@ -1,9 +1,8 @@
 // The loops around what variants.hpp computes at one index.
 #pragma once
 #include "../kernels.hpp"
-#include "../math/lanes.hpp"
 #include "../math/spread.hpp"
-#include "variants.hpp"
+#include "lane_loops.hpp"
 
 namespace softfloor {
 namespace {
@@ -48,11 +47,11 @@ template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... 
         // Half of a subnormal number lies in the middle between two results: what decides is lost in a float. Compared
         // as integers, which are as narrow as the elements; -1 makes zero the largest.
         uint16_t size = uint16_t(x) & 0x7fffu;
-        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & Variant::covers(widen(x), widen(others)...);
+        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & covers<Variant>(widen(x), widen(others)...);
     } else if constexpr (__is_same(T, SpreadFloat16)) {
         uint32_t size = uint32_t(x) & 0x7fffffffu;  // half of the smallest subnormal, too, is such a middle
-        return bool(size - 1u >= smallest_covered_float16 - 1) & Variant::covers(widen(x), widen(others)...);
-    } else return Variant::covers(widen(x), widen(others)...);
+        return bool(size - 1u >= smallest_covered_float16 - 1) & covers<Variant>(widen(x), widen(others)...);
+    } else return covers<Variant>(widen(x), widen(others)...);
 }
 
 // Half as wide as what is computed, so that the vectoriser takes two vectors side by side: one waits less for its own
@@ -75,12 +74,40 @@ template <class Variant, class T>
 }
 template <class Variant, class T>
 [[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
+    if constexpr (HasLanes<Variant, T>) {
+        bool covers_all = compute_in_lanes<Variant>(in, out, begin, end);
+        return covers_all ? end - begin : count_covered<Variant, T>(in, begin, end);
+    }
     Count<T> covered = 0;
     loop<Variant, T>(in, out, begin, end, [&](auto... v) __attribute__((always_inline)) {
         covered += is_covered<Variant>(v...);
         return Variant::template at_covered<T>(widen(v)...);
     });
     return covered;
+}
+
+// One result after the other; the first aside where it would overwrite what the second needs.
+template <class Variant, class T>
+size_t compute_apart(const void* const* in, void* const* out, size_t begin, size_t end) {
+    size_t n = end - begin;
+    T aside[compensated_block];
+    T *first = static_cast<T*>(out[0]) + begin, *second = static_cast<T*>(out[1]) + begin;
+    bool overwrites = false;
+    const void* from[Variant::inputs];
+    for (int k = 0; k < Variant::inputs; ++k) {
+        from[k] = static_cast<const T*>(in[k]) + begin;
+        overwrites |= in[k] == out[0];
+    }
+    void *to_first[] = {overwrites ? aside : first}, *to_second[] = {second};
+    compute_covered<typename Variant::First, T>(from, to_first, 0, n);
+    size_t covered = compute_covered<typename Variant::Second, T>(from, to_second, 0, n);
+    if (overwrites) __builtin_memcpy(first, aside, n * sizeof(T));
+    return covered;
+}
+
+template <class Variant, class T> constexpr auto kernel_of_covered() {
+    if constexpr (IsComputedApart<Variant, T>) return compute_apart<Variant, T>;
+    else return compute_covered<Variant, T>;
 }
 
 // Elements that compensated arithmetic does not cover, which are rare: taken together, computed by the wider text, put
@@ -131,13 +158,13 @@ template <class Variant> SOFTFLOOR_INLINE bool overwrites_inputs(const void* con
 // input alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide
 // for whole blocks, it is counted before.
 template <class Variant, class T> void run_compensated(Kernel wide, const void* const* in, void* const* out, size_t n) {
+    constexpr auto compute = kernel_of_covered<Variant, T>();
     bool count_first = Variant::has_parameters || overwrites_inputs<Variant>(in, out);
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t end = n - begin < compensated_block ? n : begin + compensated_block;
-        size_t covered =
-            count_first ? count_covered<Variant, T>(in, begin, end) : compute_covered<Variant, T>(in, out, begin, end);
+        size_t covered = count_first ? count_covered<Variant, T>(in, begin, end) : compute(in, out, begin, end);
         if (covered == end - begin) {
-            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+            if (count_first) compute(in, out, begin, end);
         } else if (covered == 0) {
             const void* from[maximum_inputs];
             void* to[2];
@@ -147,7 +174,7 @@ template <class Variant, class T> void run_compensated(Kernel wide, const void* 
         } else {
             Uncovered<Variant, T> others;
             others.compute(wide, in, begin, end);
-            if (count_first) compute_covered<Variant, T>(in, out, begin, end);
+            if (count_first) compute(in, out, begin, end);
             others.put_back(out, begin);
         }
     }
@@ -199,64 +226,9 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
     }
 }
 
-// float32 values whose text is written in vectors (math/lanes.hpp). An output may be an input.
-template <class Op>
-concept HasLanes = requires(Floats x) { Op::in_lanes(x); };
-
-template <class Op> SOFTFLOOR_INLINE void values_in_lanes(const float* from, float* to, size_t n) {
-    auto load = [=](size_t i) __attribute__((always_inline)) {
-        Floats x;
-        __builtin_memcpy(&x, from + i, sizeof x);
-        return x;
-    };
-    auto store = [=](size_t i, Floats x) __attribute__((always_inline)) { __builtin_memcpy(to + i, &x, sizeof x); };
-    size_t i = 0;
-    for (; i + 4 * float_lanes <= n; i += 4 * float_lanes) {  // side by side: each waits less for its own results
-        Floats a = load(i), b = load(i + float_lanes), c = load(i + 2 * float_lanes), d = load(i + 3 * float_lanes);
-        store(i, Op::in_lanes(a));
-        store(i + float_lanes, Op::in_lanes(b));
-        store(i + 2 * float_lanes, Op::in_lanes(c));
-        store(i + 3 * float_lanes, Op::in_lanes(d));
-    }
-    for (; i + float_lanes <= n; i += float_lanes) store(i, Op::in_lanes(load(i)));
-    if (i < n) {
-        Floats rest = {};
-        __builtin_memcpy(&rest, from + i, (n - i) * sizeof *from);
-        rest = Op::in_lanes(rest);
-        __builtin_memcpy(to + i, &rest, (n - i) * sizeof *from);
-    }
-}
-
-template <class Variant, class T> struct InLanes {
-    static constexpr bool exists = false;
-};
-template <HasLanes Op> struct InLanes<Value<Op, 0>, float> {
-    static constexpr bool exists = true;
-    SOFTFLOOR_INLINE static void run(const void* const* in, void* const* out, size_t n) {
-        values_in_lanes<Op>(static_cast<const float*>(in[0]), static_cast<float*>(out[0]), n);
-    }
-};
-template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n);
-// A block at a time: values, then slopes, whose inputs are copied where the values take their place.
-template <HasLanes Op> struct InLanes<ValueAndDerivative<Op, 0>, float> {
-    static constexpr bool exists = true;
-    SOFTFLOOR_INLINE static void run(const void* const* in, void* const* out, size_t n) {
-        const float* x = static_cast<const float*>(in[0]);
-        float *values = static_cast<float*>(out[0]), *slopes = static_cast<float*>(out[1]);
-        float copy[compensated_block];
-        for (size_t begin = 0; begin < n; begin += compensated_block) {
-            size_t count = n - begin < compensated_block ? n - begin : compensated_block;
-            const void* inputs[] = {x + begin};
-            void* outputs[] = {slopes + begin};
-            if (values == x) inputs[0] = __builtin_memcpy(copy, x + begin, count * sizeof *copy);
-            values_in_lanes<Op>(x + begin, values + begin, count);
-            softfloor::run<Derivative<Op, 0>, float>(inputs, outputs, count);
-        }
-    }
-};
-
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
-    if constexpr (InLanes<Variant, T>::exists) InLanes<Variant, T>::run(in, out, n);
+    if constexpr (HasLanes<Variant, T> && requires { requires Variant::covers_all_in_lanes; })
+        compute_in_lanes<Variant>(in, out, 0, n);
     else if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
     else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
     else run_in_strips<Variant, T>(run_whole_strips<Variant, T>, in, out, n);

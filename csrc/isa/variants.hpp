@@ -1,6 +1,7 @@
 // What kernels compute from the operands at one index. The loops around it are in loops.hpp.
 #pragma once
 #include "../math/plain.hpp"
+#include "../math/tails.hpp"
 #include "gated.hpp"
 
 namespace softfloor {
@@ -27,16 +28,22 @@ SOFTFLOOR_INLINE Scaled<double> operator*(Scaled<double> a, double b) { return {
 SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) { return {product(a.mantissa, b), a.power}; }
 
 // ---------------------------------------------- arithmetic in the format itself, where Op offers it
-// (math/compensated.hpp)
+// (math/compensated.hpp, math/tails.hpp). Real is a float, a double, or a vector of floats.
 template <class Op>
 concept HasCompensated = requires { Op::template compensated_limit<float>; };
 
-template <class Op, class Real> SOFTFLOOR_INLINE bool limit_covers(Real x) {
-    return absolute(x) <= Op::template compensated_limit<Real>;
+// Whether a variant covers its operands: their measure, x or an infinity, has a size of at most Op's limit.
+template <class Variant, class Real> SOFTFLOOR_INLINE bool covers(Real x, auto... others) {
+    return absolute(Variant::measure(x, others...)) <= Variant::Operation::template compensated_limit<Real>;
 }
-// Both conditions as one comparison: the vectoriser does not take them apart.
-template <class Op, class Real> SOFTFLOOR_INLINE bool limit_covers(Real x, Real parameter) {
-    return limit_covers<Op>(parameter == Real(Op::compensated_parameter) ? x : Real(infinity));
+// Several conditions come to one comparison: the vectoriser does not take them apart.
+template <class Real> SOFTFLOOR_INLINE Real only_if(auto condition, Real x) {
+    return select(condition, x, number<Real>(Element<Real>(infinity)));
+}
+// Its own arithmetic is for one number of a parameter.
+template <class Op, class Real> SOFTFLOOR_INLINE Real if_at_defaults(Real x) { return x; }
+template <class Op, class Real> SOFTFLOOR_INLINE Real if_at_defaults(Real x, Real parameter) {
+    return only_if(parameter == Element<Real>(Op::compensated_parameter), x);
 }
 
 // Powers of two between which the other factors of a product leave room for its error terms.
@@ -47,13 +54,13 @@ template <> struct Room<float> {
 template <> struct Room<double> {
     static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
 };
-template <class Real> SOFTFLOOR_INLINE bool factor_is_moderate(Real factor) {
-    return absolute(factor) <= Room<Real>::largest;  // NaN and inf are not
+template <class Real> SOFTFLOOR_INLINE auto factor_is_moderate(Real factor) {
+    return absolute(factor) <= Room<Element<Real>>::largest;  // NaN and inf are not
 }
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
-template <class Real> SOFTFLOOR_INLINE bool factor_is_not_tiny(Real factor) {
+template <class Real> SOFTFLOOR_INLINE auto factor_is_not_tiny(Real factor) {
     Real size = absolute(factor);
-    return (size == 0 ? Real(1) : size) >= Room<Real>::smallest;
+    return select(size == Element<Real>(0), number<Real>(1), size) >= Room<Element<Real>>::smallest;
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index
@@ -74,17 +81,21 @@ template <class Op, class T> SOFTFLOOR_INLINE Outputs<T> results(T x, auto... p)
 template <class Op, class T>
 concept IsPlain =
     (__is_same(T, Bfloat16) || __is_same(T, SpreadFloat16)) && requires(float x) { Op::template plain<T>(x); };
-template <class Op, class T, class Real> SOFTFLOOR_INLINE Outputs<T> covered_results(Real x) {
-    if constexpr (IsPlain<Op, T>) {
-        auto jet = Op::template plain<T>(x);
-        return {narrow_plain<T>(jet.value), narrow_plain<T>(jet.slope)};
-    } else {
-        auto jet = Op::compensated(x);
-        return {rounded<T>(jet.value), rounded<T>(jet.slope)};
-    }
+template <class Op, class T, class Real> SOFTFLOOR_INLINE auto covered_jet(Real x) {
+    if constexpr (__is_same(Real, Floats)) return Op::in_lanes(x);
+    else if constexpr (IsPlain<Op, T>) return Op::template plain<T>(x);
+    else return Op::compensated(x);
 }
+template <class Op, class T> SOFTFLOOR_INLINE auto rounded_covered(auto x) {
+    if constexpr (IsPlain<Op, T>) return narrow_plain<T>(x);
+    else return rounded<T>(x);
+}
+template <class Result> SOFTFLOOR_INLINE Outputs<Result> single(Result first) { return {first, Result{}}; }
 
 template <class Op, int parameters> struct Value {
+    using Operation = Op;
+    static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).value; };
+    static constexpr bool covers_all_in_lanes = requires { requires Op::every_value_in_lanes; };
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
@@ -92,12 +103,16 @@ template <class Op, int parameters> struct Value {
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {results<Op>(x, p...).first, {}};
     }
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
-    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        return {covered_results<Op, T>(x).first, {}};
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, auto... p) {
+        return if_at_defaults<Op>(x, p...);
+    }
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, auto...) {
+        return single(rounded_covered<Op, T>(covered_jet<Op, T>(x).value));
     }
 };
 template <class Op, int parameters> struct Derivative {
+    using Operation = Op;
+    static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
@@ -105,23 +120,34 @@ template <class Op, int parameters> struct Derivative {
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) {
         return {results<Op>(x, p...).second, {}};
     }
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
-    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        return {covered_results<Op, T>(x).second, {}};
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, auto... p) {
+        return if_at_defaults<Op>(x, p...);
+    }
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, auto...) {
+        return single(rounded_covered<Op, T>(covered_jet<Op, T>(x).slope));
     }
 };
 template <class Op, int parameters> struct ValueAndDerivative {
+    using Operation = Op;
+    using First = Value<Op, parameters>;
+    using Second = Derivative<Op, parameters>;
+    static constexpr bool has_lanes = First::has_lanes && Second::has_lanes;
     static constexpr int inputs = 1 + parameters, outputs = 2;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T x, auto... p) { return results<Op>(x, p...); }
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, auto... p) { return limit_covers<Op>(x, p...); }
-    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, auto...) {
-        return covered_results<Op, T>(x);
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, auto... p) {
+        return if_at_defaults<Op>(x, p...);
+    }
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, auto...) {
+        auto jet = covered_jet<Op, T>(x);
+        return Outputs{rounded_covered<Op, T>(jet.value), rounded_covered<Op, T>(jet.slope)};
     }
 };
 template <class Op, int parameters> struct Vjp {
+    using Operation = Op;
+    static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
@@ -130,12 +156,13 @@ template <class Op, int parameters> struct Vjp {
         if constexpr (is_exact<Op>) return {Op::vjp(x, cotangent), {}};
         else return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
     }
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real x, Real cotangent, auto... p) {
-        return limit_covers<Op>(factor_is_moderate(cotangent) ? x : Real(infinity), p...);
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, Real cotangent, auto... p) {
+        return if_at_defaults<Op>(only_if(factor_is_moderate(cotangent), x), p...);
     }
-    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real x, Real cotangent, auto...) {
-        if constexpr (IsPlain<Op, T>) return {narrow_plain<T>(scaled(Op::template plain<T>(x).slope, cotangent)), {}};
-        else return {rounded_product<T>(Op::compensated(x).slope, cotangent), {}};
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, Real cotangent, auto...) {
+        auto slope = covered_jet<Op, T>(x).slope;
+        if constexpr (IsPlain<Op, T>) return single(narrow_plain<T>(scaled(slope, cotangent)));
+        else return single(rounded_product<T>(slope, cotangent));
     }
 };
 template <class Op, int parameters> struct ParameterDerivative {
@@ -146,22 +173,57 @@ template <class Op, int parameters> struct ParameterDerivative {
     }
 };
 template <class Op, int parameters> struct Gated {
+    using Operation = Op;
+    static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).value.low; };
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, auto... p) {
         return {rounded<T>(evaluate<Op>(gate, p...).value * factor<Op>(up)), {}};
     }
     static constexpr bool has_compensated = HasCompensated<Op>;
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real gate, Real up, auto... p) {
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, auto... p) {
         // The low part of a tiny value is lost, which an up beyond 1 would show.
-        Real largest_up = factor_is_not_tiny(gate) ? Room<Real>::largest : Real(1);
-        return limit_covers<Op>(absolute(up) <= largest_up ? gate : Real(infinity), p...);
+        Real largest_up = select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest), number<Real>(1));
+        return if_at_defaults<Op>(only_if(absolute(up) <= largest_up, gate), p...);
     }
-    template <class T, class Real> SOFTFLOOR_INLINE static Outputs<T> at_covered(Real gate, Real up, auto...) {
-        return {rounded_product<T>(as_pair(Op::compensated(gate).value), up), {}};
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, auto...) {
+        return single(rounded_product<T>(as_pair(covered_jet<Op, T>(gate).value), up));
+    }
+};
+// What of the vjp of a gated unit belongs to the gate, and what to up.
+template <class Op, int parameters> struct GateOfVjp {
+    using Operation = Op;
+    static constexpr bool has_lanes = Derivative<Op, 0>::has_lanes;
+    static constexpr int inputs = 3 + parameters, outputs = 1;
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, Real cotangent, auto... p) {
+        Real size = absolute(up), other_size = absolute(cotangent);
+        Real largest_factor =
+            select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest_of_two), number<Real>(1));
+        Real unless_product_is_tiny = only_if(factor_is_not_tiny(up * cotangent), gate);
+        return if_at_defaults<Op>(
+            only_if(select(size > other_size, size, other_size) <= largest_factor, unless_product_is_tiny), p...);
+    }
+    template <class T, class Real>
+    SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, Real cotangent, auto...) {
+        return single(rounded_product<T>(times(covered_jet<Op, T>(gate).slope, up), cotangent));
+    }
+};
+template <class Op, int parameters> struct UpOfVjp {
+    using Operation = Op;
+    static constexpr bool has_lanes = Gated<Op, 0>::has_lanes;
+    static constexpr int inputs = 3 + parameters, outputs = 1;
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, auto... others) {
+        return GateOfVjp<Op, parameters>::measure(gate, others...);
+    }
+    template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real, Real cotangent, auto...) {
+        return single(rounded_product<T>(as_pair(covered_jet<Op, T>(gate).value), cotangent));
     }
 };
 template <class Op, int parameters> struct GatedVjp {
+    using Operation = Op;
+    using First = GateOfVjp<Op, parameters>;
+    using Second = UpOfVjp<Op, parameters>;
+    static constexpr bool has_lanes = First::has_lanes && Second::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 2;
     static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, T cotangent, auto... p) {
@@ -170,17 +232,11 @@ template <class Op, int parameters> struct GatedVjp {
         return {rounded<T>(jet.slope * (factor<Op>(up) * c)), rounded<T>(jet.value * c)};
     }
     static constexpr bool has_compensated = HasCompensated<Op>;
-    template <class Real> SOFTFLOOR_INLINE static bool covers(Real gate, Real up, Real cotangent, auto... p) {
-        Real size = absolute(up), other_size = absolute(cotangent);
-        Real largest_factor = factor_is_not_tiny(gate) ? Room<Real>::largest_of_two : Real(1);
-        bool moderate = (size > other_size ? size : other_size) <= largest_factor;
-        Real unless_product_is_tiny = factor_is_not_tiny(up * cotangent) ? gate : Real(infinity);
-        return limit_covers<Op>(moderate ? unless_product_is_tiny : Real(infinity), p...);
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, auto... others) {
+        return First::measure(gate, others...);
     }
-    template <class T, class Real>
-    SOFTFLOOR_INLINE static Outputs<T> at_covered(Real gate, Real up, Real cotangent, auto...) {
-        auto jet = Op::compensated(gate);
-        return {rounded_product<T>(times(jet.slope, up), cotangent), rounded_product<T>(as_pair(jet.value), cotangent)};
+    template <class T> SOFTFLOOR_INLINE static auto at_covered(auto... v) {
+        return Outputs{First::template at_covered<T>(v...).first, Second::template at_covered<T>(v...).first};
     }
 };
 

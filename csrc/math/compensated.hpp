@@ -7,7 +7,7 @@
 // text runs. Both are swept over all 2^32 float32 inputs by the tests. What is said below of 24 bits holds of 53 alike.
 #pragma once
 #include "coefficients.hpp"
-#include "narrow.hpp"
+#include "lanes.hpp"
 
 namespace softfloor {
 namespace {

@@ -24,6 +24,26 @@ constexpr size_t float_lanes = register_bytes / sizeof(float);
 using Floats = VectorOf<float, float_lanes>::Type;
 using Bits = VectorOf<int32_t, float_lanes>::Type;
 
+// The same number in every lane.
+SOFTFLOOR_INLINE Floats lanes_of(float x) { return Floats{} + x; }
+SOFTFLOOR_INLINE Sum<Floats> lanes_of(Sum<float> x) { return {lanes_of(x.high), lanes_of(x.low)}; }
+
+SOFTFLOOR_INLINE Bits larger(Bits a, Bits b) { return a > b ? a : b; }
+SOFTFLOOR_INLINE Floats select(Bits condition, Floats yes, Floats no) { return condition ? yes : no; }
+
+// The number type of which Real is one or has several, and a number as a Real.
+template <class Real> struct ElementOf {
+    using Type = Real;
+};
+template <> struct ElementOf<Floats> {
+    using Type = float;
+};
+template <class Real> using Element = typename ElementOf<Real>::Type;
+template <class Real> SOFTFLOOR_INLINE Real number(Element<Real> x) {
+    if constexpr (__is_same(Real, Floats)) return lanes_of(x);
+    else return x;
+}
+
 // Bounds let NaN through: the instructions return their second operand then.
 #if defined(__AVX512F__)
 SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
@@ -45,25 +65,32 @@ SOFTFLOOR_INLINE Floats absolute(Floats x) { return Floats(Bits(x) & 0x7fffffff)
 SOFTFLOOR_INLINE Floats with_sign(Floats size, Floats x) { return Floats(Bits(size) | (Bits(x) & INT32_MIN)); }
 SOFTFLOOR_INLINE Floats canonical(Floats x) { return x == x ? x : Floats(Bits{} + int32_t(Layout<float>::quiet_nan)); }
 
+// A table of eight numbers, as often as a register has room for it.
+template <class Scalar> struct Eight {
+    alignas(register_bytes) Scalar numbers[float_lanes];
+
+    template <class... Eighth> constexpr Eight(Eighth... each) : numbers{} {
+        static_assert(sizeof...(each) == 8);
+        const Scalar table[] = {each...};
+        for (size_t j = 0; j < float_lanes; ++j) numbers[j] = table[j % 8];
+    }
+};
 // table[index mod 8] per lane: one permutation. AVX2 has none of more than eight numbers.
-SOFTFLOOR_INLINE Floats looked_up(const float (&table)[8], Bits index) {
-    VectorOf<float, 8>::Type eight;
-    __builtin_memcpy(&eight, table, sizeof eight);
-#if defined(__AVX512F__)
-    Floats all = __builtin_shufflevector(eight, eight, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
-#else
-    Floats all = eight;
-#endif
+template <class Scalar>
+SOFTFLOOR_INLINE typename VectorOf<Scalar, float_lanes>::Type looked_up(const Eight<Scalar>& table, Bits index) {
+    typename VectorOf<Scalar, float_lanes>::Type all;
+    __builtin_memcpy(&all, table.numbers, sizeof all);
     return __builtin_shuffle(all, index);
 }
-// The first two terms one by one, for their rounding errors count; the others in pairs, for steps that wait for each
-// other are long.
+// A polynomial of coefficients that are looked up. The last two terms are added one by one, for their rounding errors
+// count; the others in pairs, for steps that wait for each other are long.
 template <int count>
-SOFTFLOOR_INLINE Floats looked_up_polynomial(const float (&tables)[count][8], Bits index, Floats x) {
-    static_assert(count % 2 == 1);
-    Floats square = x * x, result = looked_up(tables[count - 1], index);
+SOFTFLOOR_INLINE Floats looked_up_polynomial(const Eight<float> (&tables)[count], Bits index, Floats x, Floats square) {
+    Floats result = looked_up(tables[count - 1], index);
+    constexpr int paired = (count - 1) / 2 * 2;
+    if (paired < count - 1) result = fma(result, x, looked_up(tables[paired], index));
 #pragma GCC unroll 16
-    for (int k = count - 3; k >= 2; k -= 2)
+    for (int k = paired - 2; k >= 2; k -= 2)
         result = fma(result, square, fma(looked_up(tables[k + 1], index), x, looked_up(tables[k], index)));
     result = fma(result, x, looked_up(tables[1], index));
     return fma(result, x, looked_up(tables[0], index));

@@ -83,6 +83,7 @@ SOFTFLOOR_INLINE Pair operator*(Pair a, Pair b) {
 SOFTFLOOR_INLINE double head(double x) { return x; }
 SOFTFLOOR_INLINE double head(Pair x) { return x.hi; }
 
+SOFTFLOOR_INLINE float select(bool condition, float yes, float no) { return condition ? yes : no; }
 SOFTFLOOR_INLINE double select(bool condition, double yes, double no) { return condition ? yes : no; }
 SOFTFLOOR_INLINE Pair select(bool condition, Pair yes, Pair no) {
     return {condition ? yes.hi : no.hi, condition ? yes.lo : no.lo};

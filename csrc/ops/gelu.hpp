@@ -2,6 +2,7 @@
 #pragma once
 #include "../math/normal.hpp"
 #include "../math/plain.hpp"
+#include "../math/tails.hpp"
 #include "../math/zero.hpp"
 #include "sigmoid.hpp"
 
@@ -9,6 +10,11 @@ namespace softfloor {
 namespace {
 
 // In both, size is |x|, kept finite where arithmetic needs it, and t is |x| capped where the tail has vanished.
+
+// max(x, 0) less a tail, and the step at 0 less a tail that has the sign of x.
+SOFTFLOOR_INLINE auto jet_of_tails(Floats x, Sum<Floats> tail, Sum<Floats> slope_tail) {
+    return CompensatedJet{less_tail(at_least(x, 0.0f), tail), less_tail(step_at_zero(x), slope_tail)};
+}
 
 // With t = |x| and Q(t) = G R / 2 (math/normal.hpp):
 //   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
@@ -50,6 +56,14 @@ struct Gelu {
         Sum<Real> sum = select(x < zero, slope_tail, subtract_from(one, slope_tail));
         ProductAndSum<Real> slope = {sum.high, one, sum.low};
         return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
+    }
+    // The same for float32 in vectors, with Q's own tables. The sign bit decides, so that -0 is below zero: tail and
+    // base have one sign there.
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        using namespace coefficients;
+        Floats t = absolute(x), half = t * 0.5f, exponent = half * t;
+        auto g = exponential_of_minus(exponent, fma(half, t, -exponent));
+        return jet_of_tails(x, times(g, gelu_tail, t), times(with_sign(g, x), gelu_slope_tail, t));
     }
     // With one division, by D M. The square of a float16 or bfloat16 is exact.
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
@@ -100,6 +114,14 @@ struct GeluTanh {
         auto s = divide(Real(1), d);
         auto slope = rising_slope(s, v + times(cubic, x + x));
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
+    }
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        using namespace coefficients;
+        using C = In<float>;
+        Floats t = absolute(x), square = t * t;
+        Sum<Floats> cubic = lanes_of(C::gelu_tanh_cubic) * Sum<Floats>{square, fma(t, t, -square)};
+        auto e = exponential_of_minus(times(lanes_of(C::gelu_tanh_linear) + cubic, t));
+        return jet_of_tails(x, times(e, gelu_tanh_tail, t), times(with_sign(e, x), gelu_tanh_slope_tail, t));
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         using C = coefficients::In<float>;

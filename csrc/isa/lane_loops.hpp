@@ -1,0 +1,73 @@
+// The loop around variants whose text is written in vectors of floats (math/lanes.hpp).
+#pragma once
+#include "variants.hpp"
+
+namespace softfloor {
+namespace {
+
+template <class Variant, class T>
+concept HasLanes = __is_same(T, float) && requires { requires Variant::has_lanes; };
+// Two results, of which one has such a text and the other has none.
+template <class Variant, class T>
+concept IsComputedApart =
+    __is_same(T, float) && requires { requires Variant::First::has_lanes != Variant::Second::has_lanes; };
+
+template <class Variant> struct LaneOperands {
+    const float* in[Variant::inputs];
+    float* out[Variant::outputs];
+
+    SOFTFLOOR_INLINE LaneOperands(const void* const* inputs, void* const* outputs) {
+        for (int k = 0; k < Variant::inputs; ++k) in[k] = static_cast<const float*>(inputs[k]);
+        for (int k = 0; k < Variant::outputs; ++k) out[k] = static_cast<float*>(outputs[k]);
+    }
+    SOFTFLOOR_INLINE Floats load(int k, size_t i, size_t count = float_lanes) const {
+        Floats x = {};
+        __builtin_memcpy(&x, in[k] + i, count * sizeof(float));
+        return x;
+    }
+    // body(x, ...) for the inputs x, ... from i on; those beyond count are 0.
+    SOFTFLOOR_INLINE auto at(size_t i, size_t count, auto body) const {
+        constexpr int inputs = Variant::inputs;
+        if constexpr (inputs == 1) return body(load(0, i, count));
+        else if constexpr (inputs == 2) return body(load(0, i, count), load(1, i, count));
+        else if constexpr (inputs == 3) return body(load(0, i, count), load(1, i, count), load(2, i, count));
+        else return body(load(0, i, count), load(1, i, count), load(2, i, count), load(3, i, count));
+    }
+    SOFTFLOOR_INLINE void store(Outputs<Floats> results, size_t i, size_t count = float_lanes) const {
+        __builtin_memcpy(out[0] + i, &results.first, count * sizeof(float));
+        if constexpr (Variant::outputs > 1) __builtin_memcpy(out[1] + i, &results.second, count * sizeof(float));
+    }
+};
+
+// Vectors side by side: each waits less for its own results. All are read before one is written, since an output may be
+// an input. Returns whether all elements are covered.
+template <class Variant>
+SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
+    constexpr bool is_small = Variant::inputs + Variant::outputs == 2 && register_bytes == 64;
+    constexpr size_t side = is_small ? 4 : 2,
+                     step = side * float_lanes;  // as many as leave registers
+    const LaneOperands<Variant> operands(in, out);
+    Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
+    auto compute = [&](auto... v) __attribute__((always_inline)) {
+        largest = larger(largest, Bits(absolute(Variant::measure(v...))));
+        return Variant::template at_covered<float>(v...);
+    };
+    size_t i = begin;
+    for (; i + step <= end; i += step) {
+        Outputs<Floats> results[side];
+#pragma GCC unroll 4
+        for (size_t j = 0; j < side; ++j) results[j] = operands.at(i + j * float_lanes, float_lanes, compute);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < side; ++j) operands.store(results[j], i + j * float_lanes);
+    }
+    for (; i + float_lanes <= end; i += float_lanes) operands.store(operands.at(i, float_lanes, compute), i);
+    if (i < end) operands.store(operands.at(i, end - i, compute), i,
+                                end - i);  // beside zeros, which are covered
+    Bits beyond = largest > Bits(lanes_of(Variant::Operation::template compensated_limit<float>));
+    int32_t any = 0;
+    for (size_t j = 0; j < float_lanes; ++j) any |= beyond[j];
+    return !any;
+}
+
+}  // namespace
+}  // namespace softfloor

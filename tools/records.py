@@ -1,0 +1,39 @@
+"""Formulas of catalogue records in mpmath."""
+
+import sys
+from pathlib import Path
+
+import mpmath
+from mpmath import mpf
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src" / "softfloor")]
+import catalogue  # noqa: E402
+
+
+class MpmathNamespace:
+    exp, erfc, tanh, cosh, sqrt, pi = mpmath.exp, mpmath.erfc, mpmath.tanh, mpmath.cosh, mpmath.sqrt, mpmath.pi
+    decimal = mpf
+
+    @staticmethod
+    def sigmoid(x):
+        return 1 / (1 + mpmath.exp(-x))
+
+    @staticmethod
+    def where(condition, yes, no):
+        return yes if condition else no
+
+
+def defaults(record):
+    return [mpf(p.default) for p in record.parameters]
+
+
+def value(record, x):
+    return record.formula(MpmathNamespace, x, *defaults(record))
+
+
+def slope(record, x):
+    return record.slope(MpmathNamespace, x, *defaults(record))
+
+
+__all__ = ["catalogue", "slope", "value"]
