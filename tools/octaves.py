@@ -106,6 +106,7 @@ class Tail:
     exponent: Callable[[mpf], mpf]
     shift: float  # 2^k or 1.5 2^k: where the first of eight pieces begins, at t = 0
     end: float  # of the last piece, which may be longer than half an octave
+    vanished: float  # where the tail is zero in every format
     degree: int
     zeros: tuple[mpf, ...] = ()  # of the factor
 
@@ -183,7 +184,7 @@ class Tail:
             f"// {self.name.replace('_', ' ')} up to {self.end}: relative error {error}",
             f"constexpr Tail<{len(beyond)}> {self.name} = {{",
             f"    {str(bool(self.zeros)).lower()}, {str(bends).lower()},",
-            f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.end)}f,",
+            f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.vanished)}f,",
             *(f"    {table(numbers)}," for numbers in (points, values, rests, slopes)),
             f"    {{{rows}}}}};",
         ]
@@ -206,20 +207,20 @@ def tails():
         return Tail(f"{record.name}_slope_tail", lambda x: records.slope(record, x), *shape, zeros)
 
     every = [
-        value(gelu, gaussian, 0.75, 11, 7),
-        slope(gelu, gaussian, 0.5, 11, 7),
-        value(gelu_tanh, twice_inner, 0.5, 9, 8),
-        slope(gelu_tanh, twice_inner, 0.5, 9, 8),
-        slope(silu, lambda t: t, 1.0, 16, 8),
-        slope(tanh, lambda t: 2 * t, 0.75, 11, 8),
+        value(gelu, gaussian, 0.75, 13.4, 15, 8),
+        slope(gelu, gaussian, 0.5, 13.4, 15, 8),
+        value(gelu_tanh, twice_inner, 0.5, 11, 11, 8),
+        slope(gelu_tanh, twice_inner, 0.5, 11, 11, 8),
+        slope(silu, lambda t: t, 1.0, 16, 16, 8),
+        slope(tanh, lambda t: 2 * t, 0.75, 11, 11, 8),
     ]
     lines = [
         "// f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp): its value at a point",
         "// in two parts, its slope there, and what the distance's square is multiplied by. last: where the last piece",
-        "// begins, if it is longer. bends: whether the square's term comes to more than 0.22.",
+        "// begins, if it is longer. From vanished on, all is as there. bends: whether the square's term is large.",
         "template <int count> struct Tail {",
         "    bool has_zero, bends;",
-        "    float shift, last, end;",
+        "    float shift, last, vanished;",
         "    Eight<float> points, values, rests, slopes, beyond[count];",
         "};",
     ]

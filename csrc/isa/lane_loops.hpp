@@ -5,8 +5,6 @@
 namespace softfloor {
 namespace {
 
-template <class Variant, class T>
-concept HasLanes = __is_same(T, float) && requires { requires Variant::has_lanes; };
 // Two results, of which one has such a text and the other has none.
 template <class Variant, class T>
 concept IsComputedApart =
@@ -43,9 +41,7 @@ template <class Variant> struct LaneOperands {
 // an input. Returns whether all elements are covered.
 template <class Variant>
 SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
-    constexpr bool is_small = Variant::inputs + Variant::outputs == 2 && register_bytes == 64;
-    constexpr size_t side = is_small ? 4 : 2,
-                     step = side * float_lanes;  // as many as leave registers
+    constexpr size_t side = Variant::outputs == 1 && register_bytes == 64 ? 4 : 2, step = side * float_lanes;
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
     auto compute = [&](auto... v) __attribute__((always_inline)) {
@@ -63,7 +59,7 @@ SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, 
     for (; i + float_lanes <= end; i += float_lanes) operands.store(operands.at(i, float_lanes, compute), i);
     if (i < end) operands.store(operands.at(i, end - i, compute), i,
                                 end - i);  // beside zeros, which are covered
-    Bits beyond = largest > Bits(lanes_of(Variant::Operation::template compensated_limit<float>));
+    Bits beyond = largest > Bits(lanes_of(limit_of<Variant, float, float>()));
     int32_t any = 0;
     for (size_t j = 0; j < float_lanes; ++j) any |= beyond[j];
     return !any;

@@ -47,11 +47,12 @@ template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... 
         // Half of a subnormal number lies in the middle between two results: what decides is lost in a float. Compared
         // as integers, which are as narrow as the elements; -1 makes zero the largest.
         uint16_t size = uint16_t(x) & 0x7fffu;
-        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) & covers<Variant>(widen(x), widen(others)...);
+        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) &
+               covers<Variant, T>(widen(x), widen(others)...);
     } else if constexpr (__is_same(T, SpreadFloat16)) {
         uint32_t size = uint32_t(x) & 0x7fffffffu;  // half of the smallest subnormal, too, is such a middle
-        return bool(size - 1u >= smallest_covered_float16 - 1) & covers<Variant>(widen(x), widen(others)...);
-    } else return covers<Variant>(widen(x), widen(others)...);
+        return bool(size - 1u >= smallest_covered_float16 - 1) & covers<Variant, T>(widen(x), widen(others)...);
+    } else return covers<Variant, T>(widen(x), widen(others)...);
 }
 
 // Half as wide as what is computed, so that the vectoriser takes two vectors side by side: one waits less for its own

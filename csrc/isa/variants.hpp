@@ -32,9 +32,18 @@ SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) { return {produc
 template <class Op>
 concept HasCompensated = requires { Op::template compensated_limit<float>; };
 
-// Whether a variant covers its operands: their measure, x or an infinity, has a size of at most Op's limit.
-template <class Variant, class Real> SOFTFLOOR_INLINE bool covers(Real x, auto... others) {
-    return absolute(Variant::measure(x, others...)) <= Variant::Operation::template compensated_limit<Real>;
+// Whether a variant covers its operands: their measure, x or an infinity, has a size of at most a limit.
+template <class Variant, class T>
+concept HasLanes = __is_same(T, float) && requires { requires Variant::has_lanes; };
+template <class Variant, class T, class Real> constexpr Real limit_of() {
+    using Op = typename Variant::Operation;
+    constexpr bool has_own = HasLanes<Variant, T> && requires { Op::lanes_limit; };
+    if constexpr (has_own && requires { Variant::is_product; }) return Op::lanes_limit_of_products;
+    else if constexpr (has_own) return Op::lanes_limit;
+    else return Op::template compensated_limit<Real>;
+}
+template <class Variant, class T, class Real> SOFTFLOOR_INLINE bool covers(Real x, auto... others) {
+    return absolute(Variant::measure(x, others...)) <= limit_of<Variant, T, Real>();
 }
 // Several conditions come to one comparison: the vectoriser does not take them apart.
 template <class Real> SOFTFLOOR_INLINE Real only_if(auto condition, Real x) {
@@ -49,7 +58,7 @@ template <class Op, class Real> SOFTFLOOR_INLINE Real if_at_defaults(Real x, Rea
 // Powers of two between which the other factors of a product leave room for its error terms.
 template <class Real> struct Room;
 template <> struct Room<float> {
-    static constexpr float smallest = 0x1p-90f, largest_of_two = 0x1p60f, largest = 0x1p100f;
+    static constexpr float smallest = 0x1p-90f, largest_of_two = 0x1p60f, largest = 0x1p80f;
 };
 template <> struct Room<double> {
     static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
@@ -58,9 +67,20 @@ template <class Real> SOFTFLOOR_INLINE auto factor_is_moderate(Real factor) {
     return absolute(factor) <= Room<Element<Real>>::largest;  // NaN and inf are not
 }
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
-template <class Real> SOFTFLOOR_INLINE auto factor_is_not_tiny(Real factor) {
+template <class Real> SOFTFLOOR_INLINE bool factor_is_not_tiny(Real factor) {
     Real size = absolute(factor);
-    return select(size == Element<Real>(0), number<Real>(1), size) >= Room<Element<Real>>::smallest;
+    return (size == 0 ? Real(1) : size) >= Room<Real>::smallest;
+}
+SOFTFLOOR_INLINE Bits factor_is_not_tiny(Floats factor) {  // -1 makes zero the largest
+    using Unsigned = VectorOf<uint32_t, float_lanes>::Type;
+    return Unsigned(absolute(factor)) - 1u >= float_to_bits(Room<float>::smallest) - 1u;
+}
+
+// Whether the value at a gate may be multiplied by a factor: the low part of a tiny value is lost, which a factor
+// beyond 1 would show.
+template <class Real> SOFTFLOOR_INLINE auto leaves_room(Real gate, Real factor) {
+    return absolute(factor) <=
+           select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest_of_two), number<Real>(1));
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index
@@ -147,6 +167,7 @@ template <class Op, int parameters> struct ValueAndDerivative {
 };
 template <class Op, int parameters> struct Vjp {
     using Operation = Op;
+    static constexpr bool is_product = true;
     static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
@@ -174,7 +195,8 @@ template <class Op, int parameters> struct ParameterDerivative {
 };
 template <class Op, int parameters> struct Gated {
     using Operation = Op;
-    static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).value.low; };
+    static constexpr bool is_product = true;
+    static constexpr bool has_lanes = requires(Floats x) { as_pair(Op::in_lanes(x).value); };
     static constexpr int inputs = 2 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, auto... p) {
@@ -182,9 +204,7 @@ template <class Op, int parameters> struct Gated {
     }
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, auto... p) {
-        // The low part of a tiny value is lost, which an up beyond 1 would show.
-        Real largest_up = select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest), number<Real>(1));
-        return if_at_defaults<Op>(only_if(absolute(up) <= largest_up, gate), p...);
+        return if_at_defaults<Op>(only_if(leaves_room(gate, up), gate), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, auto...) {
         return single(rounded_product<T>(as_pair(covered_jet<Op, T>(gate).value), up));
@@ -193,23 +213,24 @@ template <class Op, int parameters> struct Gated {
 // What of the vjp of a gated unit belongs to the gate, and what to up.
 template <class Op, int parameters> struct GateOfVjp {
     using Operation = Op;
+    static constexpr bool is_product = true;
     static constexpr bool has_lanes = Derivative<Op, 0>::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 1;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, Real cotangent, auto... p) {
-        Real size = absolute(up), other_size = absolute(cotangent);
-        Real largest_factor =
-            select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest_of_two), number<Real>(1));
-        Real unless_product_is_tiny = only_if(factor_is_not_tiny(up * cotangent), gate);
-        return if_at_defaults<Op>(
-            only_if(select(size > other_size, size, other_size) <= largest_factor, unless_product_is_tiny), p...);
+        Real factor = up * cotangent;
+        Real if_factor_is_ordinary = only_if(factor_is_not_tiny(factor), only_if(factor_is_moderate(factor), gate));
+        return if_at_defaults<Op>(only_if(leaves_room(gate, cotangent), if_factor_is_ordinary), p...);
     }
     template <class T, class Real>
     SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, Real cotangent, auto...) {
-        return single(rounded_product<T>(times(covered_jet<Op, T>(gate).slope, up), cotangent));
+        Real factor = up * cotangent;
+        Sum<Real> factors = {factor, fma(up, cotangent, -factor)};  // the slope may be too small for either alone
+        return single(rounded_product<T>(covered_jet<Op, T>(gate).slope, factors));
     }
 };
 template <class Op, int parameters> struct UpOfVjp {
     using Operation = Op;
+    static constexpr bool is_product = true;
     static constexpr bool has_lanes = Gated<Op, 0>::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 1;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, auto... others) {
@@ -221,6 +242,7 @@ template <class Op, int parameters> struct UpOfVjp {
 };
 template <class Op, int parameters> struct GatedVjp {
     using Operation = Op;
+    static constexpr bool is_product = true;
     using First = GateOfVjp<Op, parameters>;
     using Second = UpOfVjp<Op, parameters>;
     static constexpr bool has_lanes = First::has_lanes && Second::has_lanes;

@@ -70,6 +70,11 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Sum<Real> a, R
     else return rounded<T>(times(a, x));
 }
 
+template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Sum<Real> a, Sum<Real> x) {
+    Real rest = fma(a.high, x.low, a.low * x.high);
+    return with_sign(fma(a.high, x.high, rest), a.high * x.high);
+}
+
 // What an operation returns. A kernel that needs one of them leaves the other to the compiler.
 template <class Value, class Slope> struct CompensatedJet {
     Value value;
@@ -212,7 +217,9 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(ProductAndSum<
         return with_sign(fma(s.a, product, rest), fma(s.a, s.b, s.c) * x);
     } else return rounded_product<T>(s.sum(), x);
 }
-template <class Real> SOFTFLOOR_INLINE Sum<Real> times(ProductAndSum<Real> s, Real x) { return times(s.sum(), x); }
+template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(ProductAndSum<Real> s, Sum<Real> x) {
+    return rounded_product<T>(s.sum(), x);
+}
 
 // e^y q^2 with the q of divide(1, ...). The error of q^2 is that of the product, and twice the excess.
 template <class Real> SOFTFLOOR_INLINE Sum<Real> times_square(OpenExponential<Real> e, Quotient<Real> q) {

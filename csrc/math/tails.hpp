@@ -10,21 +10,28 @@
 namespace softfloor {
 namespace {
 
+// Tails are computed 2^40 times as large: results may be subnormal, and are rounded at the end alone.
+constexpr int raised = 40;
+constexpr float raise = 0x1p40f;
+struct RaisedSum {
+    Floats high, low;
+};
+
 // factor (1 + rest), |rest| <= 2^-4.4.
 struct ExponentialInLanes {
     Floats factor, rest;
 };
-// e^-(y + lacking), 0 <= y <= 87.
-SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Floats y, auto... lacking) {
+// 2^power e^-(y + lacking) from 2^-126 on, y >= 0.
+template <int power = raised> SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Floats y, auto... lacking) {
     using namespace coefficients;
-    Floats shift = lanes_of(0x1.8p23f), shifted = fma(y, lanes_of(eighths_per_one), shift), k = shifted - shift;
+    Floats shift = lanes_of(0x1.8p23f - 8 * power), shifted = fma(y, lanes_of(eighths_per_one), shift);
+    Floats k = shifted - shift;
     Bits number = Bits(shifted);
     Floats rest = fma(k, lanes_of(minus_eighth.low), (looked_up(eighth_offsets, number) + ... + lacking));
     Floats r = fma(k, lanes_of(minus_eighth.high), y) + rest;
     Floats q = fma(fma(lanes_of(exp_eighth[2]), r, lanes_of(exp_eighth[1])), r, lanes_of(exp_eighth[0]));
     return {Floats(looked_up(eighth_bits, number) - (number << 20)), fma(r * r, q, -r)};
 }
-SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Sum<Floats> y) { return exponential_of_minus(y.high, y.low); }
 SOFTFLOOR_INLINE ExponentialInLanes with_sign(ExponentialInLanes e, Floats x) {
     return {with_sign(e.factor, x), e.rest};
 }
@@ -32,7 +39,7 @@ SOFTFLOOR_INLINE ExponentialInLanes with_sign(ExponentialInLanes e, Floats x) {
 // E S. The large part of S, value + h slope, has its rounding error carried: either |h slope| <= |value|, or the point
 // lies next to a zero of S, where the value is 0 and only its rest is not.
 template <int count>
-SOFTFLOOR_INLINE Sum<Floats> times(ExponentialInLanes e, const coefficients::Tail<count>& tail, Floats t) {
+SOFTFLOOR_INLINE RaisedSum times(ExponentialInLanes e, const coefficients::Tail<count>& tail, Floats t) {
     Floats place = t + tail.shift;
     if (tail.last > 0) place = at_most(place, tail.last);
     Bits piece = Bits(place) >> 22;
@@ -50,23 +57,32 @@ SOFTFLOOR_INLINE Sum<Floats> times(ExponentialInLanes e, const coefficients::Tai
     Floats product = e.factor * s, low = fma(e.factor, lost, fma(e.factor, s, -product));
     return {product, fma(product + low, e.rest, low)};
 }
-// high - a.low has the sign of a zero right where high has it.
-SOFTFLOOR_INLINE Sum<Floats> less_tail(Floats whole, Sum<Floats> a) {
+// whole - a. The low part is made so that a sum which is zero has the sign of the high one.
+SOFTFLOOR_INLINE RaisedSum less_tail(Floats whole, RaisedSum a) {
     Floats high = whole - a.high;
     return {high, -(a.low - ((whole - high) - a.high))};
 }
-
-// 1 where x is +0 or more, 0 where it is -0 or less.
-SOFTFLOOR_INLINE Floats step_at_zero(Floats x) { return Floats(~(Bits(x) >> 31) & Bits(lanes_of(1.0f))); }
+// raise where x is +0 or more, 0 where it is -0 or less.
+SOFTFLOOR_INLINE Floats step_at_zero(Floats x) { return Floats(~(Bits(x) >> 31) & Bits(lanes_of(raise))); }
 
 // What in_lanes(x) of an operation returns whose values are as fast without tables.
 struct SlopeInLanes {
-    Sum<Floats> slope;
+    RaisedSum slope;
 };
+
+SOFTFLOOR_INLINE RaisedSum as_pair(RaisedSum a) { return a; }
 template <class T> SOFTFLOOR_INLINE Floats rounded(Floats x) { return x; }
-template <class T> SOFTFLOOR_INLINE Floats rounded(Sum<Floats> a) { return a.high + a.low; }
-template <class T> SOFTFLOOR_INLINE Floats rounded_product(Sum<Floats> a, Floats x) {
-    return with_sign(fma(a.high, x, a.low * x), Floats(Bits(a.high + a.low) ^ Bits(x)));
+template <class T> SOFTFLOOR_INLINE Floats rounded(RaisedSum a) { return (a.high + a.low) * (1 / raise); }
+// A zero has the sign of the factors.
+template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Floats x) {
+    Floats product = fma(a.high, x, a.low * x) * (1 / raise);
+    return with_sign(product, Floats(Bits(a.high + a.low) ^ Bits(x)));
+}
+// At the number next to a zero all is in the low part: normalised, so that x.low counts for it, too.
+template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Sum<Floats> x) {
+    Floats high = a.high + a.low, low = a.low - (high - a.high);
+    Floats product = fma(high, x.high, fma(high, x.low, low * x.high)) * (1 / raise);
+    return with_sign(product, Floats(Bits(high) ^ Bits(x.high)));
 }
 
 }  // namespace

@@ -12,9 +12,11 @@ namespace {
 // In both, size is |x|, kept finite where arithmetic needs it, and t is |x| capped where the tail has vanished.
 
 // max(x, 0) less a tail, and the step at 0 less a tail that has the sign of x.
-SOFTFLOOR_INLINE auto jet_of_tails(Floats x, Sum<Floats> tail, Sum<Floats> slope_tail) {
-    return CompensatedJet{less_tail(at_least(x, 0.0f), tail), less_tail(step_at_zero(x), slope_tail)};
+SOFTFLOOR_INLINE auto jet_of_tails(Floats x, RaisedSum tail, RaisedSum slope_tail) {
+    return CompensatedJet{less_tail(at_least(x, 0.0f) * raise, tail), less_tail(step_at_zero(x), slope_tail)};
 }
+// Where the tables end, tails have rounded to zero; but not their products with large numbers.
+constexpr float tails_limit = 0x1p20f;
 
 // With t = |x| and Q(t) = G R / 2 (math/normal.hpp):
 //   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
@@ -59,9 +61,10 @@ struct Gelu {
     }
     // The same for float32 in vectors, with Q's own tables. The sign bit decides, so that -0 is below zero: tail and
     // base have one sign there.
+    static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 13;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
-        Floats t = absolute(x), half = t * 0.5f, exponent = half * t;
+        Floats t = at_most(absolute(x), gelu_tail.vanished), half = t * 0.5f, exponent = half * t;
         auto g = exponential_of_minus(exponent, fma(half, t, -exponent));
         return jet_of_tails(x, times(g, gelu_tail, t), times(with_sign(g, x), gelu_slope_tail, t));
     }
@@ -104,7 +107,7 @@ struct GeluTanh {
     }
 
     // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs.
-    template <class Real> static constexpr Real compensated_limit = 9;
+    template <class Real> static constexpr Real compensated_limit = sizeof(Real) == 4 ? 9 : 20;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         using C = coefficients::In<Real>;
         Real square = x * x;
@@ -115,12 +118,14 @@ struct GeluTanh {
         auto slope = rising_slope(s, v + times(cubic, x + x));
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
+    static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 11;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
         using C = In<float>;
-        Floats t = absolute(x), square = t * t;
+        Floats t = at_most(absolute(x), gelu_tanh_tail.vanished), square = t * t;
         Sum<Floats> cubic = lanes_of(C::gelu_tanh_cubic) * Sum<Floats>{square, fma(t, t, -square)};
-        auto e = exponential_of_minus(times(lanes_of(C::gelu_tanh_linear) + cubic, t));
+        Sum<Floats> v = times(lanes_of(C::gelu_tanh_linear) + cubic, t);
+        auto e = exponential_of_minus(v.high, v.low);
         return jet_of_tails(x, times(e, gelu_tanh_tail, t), times(with_sign(e, x), gelu_tanh_slope_tail, t));
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {

@@ -27,8 +27,7 @@ struct Sigmoid {
     // sigmoid'(x) = tanh'(x/2)/4. Values are as fast without tables.
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         Floats t = absolute(x);
-        auto e = exponential_of_minus(t);
-        e.factor *= 0.25f;
+        auto e = exponential_of_minus<raised - 2>(t);
         return SlopeInLanes{times(e, coefficients::tanh_slope_tail, 0.5f * t)};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
@@ -77,7 +76,7 @@ struct Tanh {
         Floats h = size - looked_up(tanh_points, octave);
         Floats value = size < 2 * tanh_octave_0 ? size : looked_up(tanh_values, octave);
         value = fma(h, looked_up_polynomial(tanh_slopes, octave, h, h * h), value);
-        auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.end));
+        auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.vanished));
         return CompensatedJet{canonical(with_sign(value, x)), slope};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
