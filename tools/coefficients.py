@@ -114,7 +114,7 @@ def normal_tail():
         octave, step = divmod(index, 2**bits)
         width = mpf(2) ** (octave - bits)
         low = 2**octave + step * width - 1
-        if low > 40:
+        if low > 56:
             break
         centre = low + width / 2
         c = interpolate(lambda h, centre=centre: ratio(centre + h), -width / 2, width / 2, degree)

@@ -39,13 +39,13 @@ template <class Variant> struct LaneOperands {
 
 // Vectors side by side: each waits less for its own results. All are read before one is written, since an output may be
 // an input. Returns whether all elements are covered.
-template <class Variant>
+template <class Variant, bool measures = true>
 SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
     constexpr size_t side = Variant::outputs == 1 && register_bytes == 64 ? 4 : 2, step = side * float_lanes;
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
     auto compute = [&](auto... v) __attribute__((always_inline)) {
-        largest = larger(largest, Bits(absolute(Variant::measure(v...))));
+        if constexpr (measures) largest = larger(largest, Bits(absolute(Variant::measure(v...))));
         return Variant::template at_covered<float>(v...);
     };
     size_t i = begin;

@@ -87,6 +87,14 @@ template <class Variant, class T>
     return covered;
 }
 
+// The part in vectors leaves it to the other one to count.
+template <class Variant, class T>
+[[gnu::noinline]] size_t compute_part(const void* const* in, void* const* out, size_t n) {
+    if constexpr (HasLanes<Variant, T>) {
+        compute_in_lanes<Variant, false>(in, out, 0, n);
+        return 0;
+    } else return compute_covered<Variant, T>(in, out, 0, n);
+}
 // One result after the other; the first aside where it would overwrite what the second needs.
 template <class Variant, class T>
 size_t compute_apart(const void* const* in, void* const* out, size_t begin, size_t end) {
@@ -100,8 +108,8 @@ size_t compute_apart(const void* const* in, void* const* out, size_t begin, size
         overwrites |= in[k] == out[0];
     }
     void *to_first[] = {overwrites ? aside : first}, *to_second[] = {second};
-    compute_covered<typename Variant::First, T>(from, to_first, 0, n);
-    size_t covered = compute_covered<typename Variant::Second, T>(from, to_second, 0, n);
+    size_t covered = compute_part<typename Variant::First, T>(from, to_first, n);
+    covered += compute_part<typename Variant::Second, T>(from, to_second, n);
     if (overwrites) __builtin_memcpy(first, aside, n * sizeof(T));
     return covered;
 }
@@ -229,7 +237,7 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
 
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
     if constexpr (HasLanes<Variant, T> && requires { requires Variant::covers_all_in_lanes; })
-        compute_in_lanes<Variant>(in, out, 0, n);
+        compute_in_lanes<Variant, false>(in, out, 0, n);
     else if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
     else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
     else run_in_strips<Variant, T>(run_whole_strips<Variant, T>, in, out, n);

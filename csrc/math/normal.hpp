@@ -22,7 +22,7 @@ template <int column> SOFTFLOOR_INLINE double tail_polynomial(int64_t row, doubl
     else return __builtin_fma(tail_polynomial<column + 1>(row, h), h, coefficients::tail_table[column][row]);
 }
 
-// Sixteen polynomials per octave of 1 + t, 0 <= t <= 40. The constant term is a pair; the others enter with a factor
+// Sixteen polynomials per octave of 1 + t, 0 <= t <= 56. The constant term is a pair; the others enter with a factor
 // of at most 1/32, which also scales down their rounding error. Relative error below 2^-57.
 SOFTFLOOR_INLINE Pair tail_ratio(Pair t) {
     constexpr int shift = 52 - coefficients::tail_table_bits;

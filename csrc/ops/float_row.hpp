@@ -40,7 +40,8 @@ template <class T> struct FloatRow {
 
     const float* x = nullptr;
     size_t n = 0;
-    float* room = nullptr;  // scratch for n float32, where half precisions keep their row
+    const T* result = nullptr;  // what will be written after the sums, to be asked for while they are computed
+    float* room = nullptr;      // scratch for n float32, where half precisions keep their row
     double temperature = 1.0, inverse_temperature = 1.0;
     float maximum = 0.0f;
     size_t place = nowhere;  // of an entry that equals the maximum
@@ -150,6 +151,9 @@ template <class T> struct FloatRow {
                 const float* from = x + i;
                 if constexpr (long_row)
                     for (size_t j = 0; j < chunk; j += 16) __builtin_prefetch(from + ahead + j, 0, 2);
+                if constexpr (long_row && !keep)
+                    if (result)
+                        for (size_t j = 0; j < chunk; j += 16) __builtin_prefetch(result + i + j, 1, 3);
 #pragma GCC ivdep
                 for (size_t j = 0; j < chunk; ++j) to[j] = term<which>(from[j]);
                 add_chunk<chunk>(lane, to, place - i);

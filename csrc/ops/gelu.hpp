@@ -22,13 +22,15 @@ constexpr float tails_limit = 0x1p20f;
 //   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
 //   gelu'(x) = Phi(x) + x phi(x) = G (R/2 - t/sqrt(2 pi)) for x < 0, one minus the same otherwise, with one zero.
 struct Gelu {
-    // At t = 40, G < 2^-1154: tail and slope are zero in every format.
-    static constexpr double vanished = 40.0;
+    // Beyond t = 56, G < 2^-2262: tail and slope are zero in every format, and so is what two numbers times them give
+    // if G is 2^-900 of what it is there.
+    static constexpr double vanished = 56.0;
 
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         bool negative = head(x) < 0;
         N size = error_free(absolute(x)), t = at_most(size, vanished);
         auto g = gaussian(at_least_tiny(t));
+        g.mantissa = times_power_of_two(g.mantissa, head(size) > vanished ? 0x1p-900 : 1.0);
         N half_ratio = times_power_of_two(tail_ratio(at_least_tiny(t)), 0.5);
 
         N below = t * half_ratio;
@@ -86,8 +88,8 @@ struct Gelu {
 // With e = e^-|v|, r = 1/(1 + e) and w = |x| dv/dx = |v| + 2 c3 |x|^3:
 //   gelu_tanh'(x) = e (1 + e - w) r^2 for x < 0,  (1 + e + w e) r^2 otherwise, with one zero.
 struct GeluTanh {
-    // At |x| = 24, |v| > 1000: e < 2^-1440.
-    static constexpr double vanished = 24.0;
+    // Beyond |x| = 27.5, |v| > 1527: e < 2^-2203.
+    static constexpr double vanished = 27.5;
 
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
         bool negative = head(x) < 0;
@@ -96,6 +98,7 @@ struct GeluTanh {
         N cubic = t * (square(t) * constant<N>(coefficients::In<double>::gelu_tanh_cubic));
         N v = linear + cubic;
         auto [e, r] = logistic(v);
+        e.mantissa = times_power_of_two(e.mantissa, head(size) > vanished ? 0x1p-900 : 1.0);
 
         Scaled<N> value = select(negative, Scaled<N>{t * (e.mantissa * r), e.power}, Scaled<N>{size * r});
         value.mantissa = keep_infinity(with_sign(value.mantissa, x), select(negative, N(0.0), x));

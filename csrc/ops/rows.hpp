@@ -88,6 +88,7 @@ struct Softmax {  // (n),()->(n): logits, temperature
 struct LogSoftmax {  // (n),()->(n): logits, temperature
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         Batch<T> batch(operands, &operands[1], n, count, scratch);
+        if constexpr (sizeof(T) == 4) batch.each([&](auto& row, size_t k) { row.result = batch.template at<T>(2, k); });
         batch.sum_others();
         batch.each([&](auto& row, size_t k) { row.write_log(batch.template at<T>(2, k)); });
     }

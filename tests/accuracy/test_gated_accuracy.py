@@ -79,6 +79,26 @@ def test_plain_units(name, dtype):
         assert error < 1.5, part
 
 
+EXPONENTS = {"float16": (-24, 15), "bfloat16": (-130, 126), "float32": (-145, 126), "float64": (-1070, 1022)}
+
+
+@every_dtype
+@pytest.mark.parametrize("name", catalogue.ACTIVATIONS)
+def test_factors_of_all_sizes(name, dtype):
+    """One of up and cotangent may be subnormal and the other huge: none may lose digits on the way to the product."""
+    unit, record = sf.gated(name), catalogue.ACTIVATIONS[name]
+    defaults = list(unit.parameters.values())
+    inputs = operands(name, dtype, 3, EXPONENTS[dtype])
+    with np.errstate(over="ignore", under="ignore"):
+        keep = np.abs(inputs[1] * inputs[2]) < 1e300  # beyond, tails of float64 have no promise
+    inputs = [array[keep] for array in inputs]
+    exact = (gates.clamped(record), *gates.clamped_slopes(record))
+    exact = [lambda xp, *given, function=function: function(xp, *given, *defaults) for function in exact]
+    with np.errstate(over="ignore"):
+        for part, error in holds(dtype, unit, inputs, {}, exact[0], tuple(exact[1:])):
+            assert error < 1.5, part
+
+
 @every_dtype
 @pytest.mark.parametrize("name", [name for name, record in catalogue.GATES.items() if record.softcaps])
 def test_softcapped_units(name, dtype):

@@ -12,12 +12,12 @@ from ulp import FORMATS, dtype_of, ulp_error
 COUNT = 1500
 
 
-def operands(name: str, dtype: str, count: int) -> list[np.ndarray]:
-    """x from the crowded sample, the others of all sizes that keep products within the format."""
+def operands(name: str, dtype: str, count: int, exponents=(-4, 4)) -> list[np.ndarray]:
+    """x from the crowded sample, the others of sizes that keep products within the format."""
     random = np.random.default_rng([count, *name.encode()])
     x = mpfr_samples.float64_inputs(name, COUNT, 7)
     x = x[np.abs(x) < 700]
-    others = [np.ldexp(random.uniform(-2, 2, x.size), random.integers(-4, 4, x.size)) for _ in range(count - 1)]
+    others = [np.ldexp(random.uniform(-2, 2, x.size), random.integers(*exponents, x.size)) for _ in range(count - 1)]
     with np.errstate(all="ignore"):
         return [array.astype(dtype_of(dtype)) for array in (x, *others)]
 
