@@ -11,10 +11,9 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import mpmath
-from mpmath import mp, mpf
+from mpmath import mpf
 
 import octaves
 import records
@@ -29,8 +28,7 @@ from fitting import (
     rounded_one_by_one,
 )
 
-mp.prec = 300
-HEADER = Path(__file__).resolve().parents[1] / "csrc" / "math" / "coefficients.hpp"
+HEADER = records.ROOT / "csrc" / "math" / "coefficients.hpp"
 
 
 def pair(x):

@@ -12,8 +12,8 @@ from pathlib import Path
 import mpmath
 from mpmath import mpf
 
-from coefficients import ROOT
 from fitting import error_in_bits, evaluate, interpolate
+from records import ROOT
 
 MODULE = ROOT / "src" / "softfloor" / "jax" / "erfc_coefficients.py"
 

@@ -11,6 +11,8 @@ import records
 from fitting import error_in_bits, evaluate, float32, hexadecimal, interpolate, minimax, rounded_one_by_one
 
 EIGHT = 8
+#: Beside the whole, what a square's term may come to if its rounding errors are not carried.
+LARGE = 0.22
 
 
 def table(numbers):
@@ -129,9 +131,9 @@ class Tail:
             if low < zero < high:
                 return mpf(float32(zero))
         fractions = (low + (high - low) * mpf(k) / 16 for k in range(1, 16))
-        return point_near(float(min(fractions, key=lambda point: self.rounded(point, low, high))), self.factor)
+        return point_near(float(min(fractions, key=lambda point: self.not_carried(point, low, high))), self.factor)
 
-    def rounded(self, point, low, high):
+    def not_carried(self, point, low, high):
         """How large, beside the factor, the terms are whose rounding errors are not carried."""
         value, slope = self.factor(point), mpmath.diff(self.factor, point)
 
@@ -175,7 +177,7 @@ class Tail:
             pieces[index] = self.piece(edge - edges[0], high)
         points, values, rests, coefficients, shares, errors = zip(*pieces, strict=True)
         slopes, *beyond = zip(*coefficients, strict=True)
-        bends = max(shares) > 0.22
+        bends = max(shares) > LARGE
         # Beyond the half octave of the last piece, its index has to be kept.
         last = edges[-2] if self.end > edges[-1] - edges[0] else mpf(0)
         error = f"2^{float(mpmath.log(max(errors), 2)):.1f}"

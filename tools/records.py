@@ -1,14 +1,16 @@
-"""Formulas of catalogue records in mpmath."""
+"""Formulas of catalogue records in mpmath, and the precision of all that is computed with it."""
 
 import sys
 from pathlib import Path
 
 import mpmath
-from mpmath import mpf
+from mpmath import mp, mpf
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src" / "softfloor")]
 import catalogue  # noqa: E402
+
+mp.prec = 300
 
 
 class MpmathNamespace:

@@ -41,7 +41,9 @@ template <class Variant> struct LaneOperands {
 // an input. Returns whether all elements are covered.
 template <class Variant, bool measures = true>
 SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
-    constexpr size_t side = Variant::outputs == 1 && register_bytes == 64 ? 4 : 2, step = side * float_lanes;
+    // Two of a long text: with four, the next loads stand too far ahead for a processor to start them in time.
+    constexpr bool is_short = requires { requires Variant::covers_all_in_lanes; };
+    constexpr size_t side = is_short && register_bytes == 64 ? 4 : 2, step = side * float_lanes;
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
     auto compute = [&](auto... v) __attribute__((always_inline)) {
@@ -57,8 +59,8 @@ SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, 
         for (size_t j = 0; j < side; ++j) operands.store(results[j], i + j * float_lanes);
     }
     for (; i + float_lanes <= end; i += float_lanes) operands.store(operands.at(i, float_lanes, compute), i);
-    if (i < end) operands.store(operands.at(i, end - i, compute), i,
-                                end - i);  // beside zeros, which are covered
+    // What remains, beside zeros, which are covered.
+    if (i < end) operands.store(operands.at(i, end - i, compute), i, end - i);
     Bits beyond = largest > Bits(lanes_of(limit_of<Variant, float, float>()));
     int32_t any = 0;
     for (size_t j = 0; j < float_lanes; ++j) any |= beyond[j];

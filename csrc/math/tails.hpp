@@ -1,6 +1,7 @@
 // Functions with a tail that falls as an exponential, f(-t) = E(t) S(t) for t >= 0 with E = e^-q(t), in vectors. S
 // varies slowly: it has a polynomial in each of eight pieces, half octaves of t plus a shift, whose coefficients are
-// looked up in registers. So nothing is divided, and beside E there are 13 multiplications, whatever the function.
+// looked up in registers. So nothing is divided, and beside E there are 13 or 14 multiplications, whatever the
+// function.
 //
 // E = 2^(-k/8) e^-r with |r| <= ln(2)/16, so that e^-r - 1 and what S has beyond its value and slope at a point are
 // small, and so are their rounding errors: those of the large terms are carried.

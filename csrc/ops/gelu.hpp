@@ -9,14 +9,14 @@
 namespace softfloor {
 namespace {
 
-// In both, size is |x|, kept finite where arithmetic needs it, and t is |x| capped where the tail has vanished.
-
 // max(x, 0) less a tail, and the step at 0 less a tail that has the sign of x.
 SOFTFLOOR_INLINE auto jet_of_tails(Floats x, RaisedSum tail, RaisedSum slope_tail) {
     return CompensatedJet{less_tail(at_least(x, 0.0f) * raise, tail), less_tail(step_at_zero(x), slope_tail)};
 }
 // Where the tables end, tails have rounded to zero; but not their products with large numbers.
 constexpr float tails_limit = 0x1p20f;
+
+// In both, size is |x|, kept finite where arithmetic needs it, and t is |x| capped where the tail has vanished.
 
 // With t = |x| and Q(t) = G R / 2 (math/normal.hpp):
 //   gelu(x)  = -t Q(t) for x < 0,  t - t Q(t) otherwise;
@@ -61,8 +61,7 @@ struct Gelu {
         ProductAndSum<Real> slope = {sum.high, one, sum.low};
         return CompensatedJet{subtract_from(x < zero ? zero : x, tail.pair()), around(C::gelu_zero, x, slope)};
     }
-    // The same for float32 in vectors, with Q's own tables. The sign bit decides, so that -0 is below zero: tail and
-    // base have one sign there.
+    // The same for float32, with t Q and the slope's tail from tables. Up to 13 they have digits to be multiplied by.
     static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 13;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
@@ -121,6 +120,7 @@ struct GeluTanh {
         auto slope = rising_slope(s, v + times(cubic, x + x));
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
+    // float32, with t / (1 + e^-v) and the slope's tail from tables.
     static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 11;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
