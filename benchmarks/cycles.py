@@ -29,7 +29,6 @@ from . import machine
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "cycles.json"
 VARIANTS = {"value": "Value", "derivative": "Derivative", "value_and_derivative": "ValueAndDerivative", "vjp": "Vjp"}
 REGISTERS = {"v4": "zmm", "v3": "ymm"}
-WIDTHS = {"zmm": 64, "ymm": 32}  # bytes
 #: Cycles that one division of 32-bit floats keeps the divider busy, by register.
 DIVIDER = {"zmm": 10, "ymm": 5}
 PORTS = {"zmm": 2, "ymm": 3}  # vector operations per cycle; 512-bit ones occupy two ports of the three as one
@@ -80,17 +79,13 @@ def _loops(body: list[str]) -> list[list[str]]:
     return [[line.split("\t", 1)[1] for line in body[a : b + 1] if "\t" in line] for a, b in inner]
 
 
-def _vectors(loop: list[str], register: str) -> int:
-    """How many vectors a loop takes at once: what it adds to its index. Subtracting -128 is shorter than adding 128."""
-    steps = [1]
-    for line in loop:
-        if match := re.match(r"(add|sub)\s+\$0x([0-9a-f]+),%r", line):
-            step = int(match[2], 16)
-            steps.append(step if match[1] == "add" else 2**64 - step)
-    return max(1, max(step for step in steps if step < 2**32) // WIDTHS[register])
+def _vectors(loop: list[str], register: str, outputs: int) -> int:
+    """How many vectors a loop takes at once, by what it stores beside the stack."""
+    stores = [line for line in loop if re.match(rf"vmov\w+\s+%{register}\d+,[^%]*\(%(?!rsp|rbp)", line)]
+    return max(1, len(stores) // outputs)
 
 
-def instructions(kernel: str, register: str) -> dict[str, float] | None:
+def instructions(kernel: str, register: str, outputs: int) -> dict[str, float] | None:
     """Counts of the loop that computes in 32-bit floats only: it has no 64-bit arithmetic, and the most of its own."""
     best: dict[str, float] | None = None
     for body in _bodies().get(kernel, []):
@@ -102,7 +97,7 @@ def instructions(kernel: str, register: str) -> dict[str, float] | None:
             names = [line.split()[0] for line in vector if not _FREE.match(line.split()[0])]
             if not names or any(name.endswith("pd") for name in names):
                 continue
-            vectors = _vectors(loop, register)
+            vectors = _vectors(loop, register, outputs)
             counts = {
                 "operations": round(len(names) / vectors, 1),
                 "multiplications and additions": sum(bool(_MULTIPLY.match(name)) for name in names) / vectors,
@@ -111,6 +106,17 @@ def instructions(kernel: str, register: str) -> dict[str, float] | None:
             if best is None or counts["operations"] > best["operations"]:
                 best = counts
     return best
+
+
+def instructions_of(operation: str, variant: str, register: str) -> dict[str, float] | None:
+    """Those of a variant's loop; value and slope may have one each."""
+    outputs = 2 if variant == "value_and_derivative" else 1
+    counts = instructions(f"{VARIANTS[variant]}<{operation}, 0>, float", register, outputs)
+    if counts is None and outputs == 2:
+        parts = [instructions_of(operation, part, register) for part in ("value", "derivative")]
+        if parts[0] and parts[1]:
+            return {key: parts[0][key] + parts[1][key] for key in parts[0]}
+    return counts
 
 
 def lower_bound(counts: dict[str, float], register: str) -> float:
@@ -153,11 +159,11 @@ def measure() -> dict[str, Any]:
         for name, record in catalogue.ACTIVATIONS.items():
             assert isinstance(record, Activation)
             function = sf.get(name)
-            for variant, kernel in VARIANTS.items():
+            for variant in VARIANTS:
                 operation = struct_name(name)
                 if record.parameters:
                     operation = f"AtDefault<{operation}, {float(record.parameters[0].default)}>"
-                counts = instructions(f"{kernel}<{operation}, 0>, float", register)
+                counts = instructions_of(operation, variant, register)
                 method = function if variant == "value" else getattr(function, variant)
                 outputs = [np.empty(8192, np.float32) for _ in range(2 if variant == "value_and_derivative" else 1)]
 

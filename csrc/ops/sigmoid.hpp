@@ -67,7 +67,7 @@ struct Tanh {
     // Values of any float32, by a polynomial for each octave of |x|: h from a point of the octave, the value there,
     // which is all but a float, plus h times the slope to it. Below 1/4 the point is 0, and |x| takes the place of the
     // value. Monotone, too: from 2 on, the points lie near the octaves' upper ends, so that h and with it what rounding
-    // takes shrink with the slope. Largest error 0.780 ulp, at 0x1.7d74dep+2.
+    // takes shrink with the slope. Largest error 0.780 ulp, at 0x1.7d74dep+2. The slope, sech^2, is a tail of |x|.
     static constexpr bool every_value_in_lanes = true;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
