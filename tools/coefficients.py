@@ -285,7 +285,8 @@ def compensated_tail(form):
         return 1 + a * t + t * evaluate(top, t) / evaluate(bottom, t)
 
     error = error_in_bits(lambda t: approximation(t) / inverse_ratio(t) - 1, mpf(0), end, 801)
-    c1 = mpmath.sqrt(8 / mpmath.pi)
+    v1, v2 = map(records.twice_inner, (mpf(1), mpf(2)))
+    cubic = (v2 - 2 * v1) / 6
     of = f"    static constexpr Sum<{form.name}>"
     return [
         f"    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, {end}],",
@@ -294,8 +295,8 @@ def compensated_tail(form):
         form.member("tail_denominator", bottom),
         f"{of} inverse_sqrt_two_pi = {form.sum(1 / mpmath.sqrt(2 * mpmath.pi))};",
         "    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))",
-        f"{of} gelu_tanh_linear = {form.sum(c1)};",
-        f"{of} gelu_tanh_cubic = {form.sum(c1 * mpf('0.044715'))};",
+        f"{of} gelu_tanh_linear = {form.sum(v1 - cubic)};",
+        f"{of} gelu_tanh_cubic = {form.sum(cubic)};",
     ]
 
 

@@ -108,7 +108,7 @@ class Tail:
     exponent: Callable[[mpf], mpf]
     shift: float  # 2^k or 1.5 2^k: where the first of eight pieces begins, at t = 0
     end: float  # of the last piece, which may be longer than half an octave
-    vanished: float  # where the tail is zero in every format
+    cap: float  # t beyond is taken for it: the tail has rounded to zero, or S is constant
     degree: int
     zeros: tuple[mpf, ...] = ()  # of the factor
 
@@ -186,7 +186,7 @@ class Tail:
             f"// {self.name.replace('_', ' ')} up to {self.end}: relative error {error}",
             f"constexpr Tail<{len(beyond)}> {self.name} = {{",
             f"    {str(bool(self.zeros)).lower()}, {str(bends).lower()},",
-            f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.vanished)}f,",
+            f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.cap)}f,",
             *(f"    {table(numbers)}," for numbers in (points, values, rests, slopes)),
             f"    {{{rows}}}}};",
         ]
@@ -194,9 +194,6 @@ class Tail:
 
 def tails():
     gelu, gelu_tanh, silu, tanh = map(records.catalogue.ACTIVATIONS.get, ("gelu", "gelu_tanh", "silu", "tanh"))
-
-    def twice_inner(t):  # of gelu_tanh = x sigmoid(twice_inner(x))
-        return mpmath.sqrt(8 / mpmath.pi) * (t + mpf("0.044715") * t**3)
 
     def gaussian(t):
         return t * t / 2
@@ -211,18 +208,18 @@ def tails():
     every = [
         value(gelu, gaussian, 0.75, 13.4, 15, 8),
         slope(gelu, gaussian, 0.5, 13.4, 15, 8),
-        value(gelu_tanh, twice_inner, 0.5, 11, 11, 8),
-        slope(gelu_tanh, twice_inner, 0.5, 11, 11, 8),
+        value(gelu_tanh, records.twice_inner, 0.5, 11, 11, 8),
+        slope(gelu_tanh, records.twice_inner, 0.5, 11, 11, 8),
         slope(silu, lambda t: t, 1.0, 16, 16, 8),
         slope(tanh, lambda t: 2 * t, 0.75, 11, 11, 8),
     ]
     lines = [
         "// f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp): its value at a point",
         "// in two parts, its slope there, and what the distance's square is multiplied by. last: where the last piece",
-        "// begins, if it is longer. From vanished on, all is as there. bends: whether the square's term is large.",
+        "// begins, if it is longer. t beyond cap is taken for it. bends: whether the square's term is large.",
         "template <int count> struct Tail {",
         "    bool has_zero, bends;",
-        "    float shift, last, vanished;",
+        "    float shift, last, cap;",
         "    Eight<float> points, values, rests, slopes, beyond[count];",
         "};",
     ]

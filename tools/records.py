@@ -26,6 +26,11 @@ class MpmathNamespace:
         return yes if condition else no
 
 
+def twice_inner(x):
+    """The argument v of gelu_tanh(x) = x sigmoid(v)."""
+    return catalogue.gelu.twice_inner(MpmathNamespace, x)
+
+
 def defaults(record):
     return [mpf(p.default) for p in record.parameters]
 
@@ -38,4 +43,4 @@ def slope(record, x):
     return record.slope(MpmathNamespace, x, *defaults(record))
 
 
-__all__ = ["catalogue", "slope", "value"]
+__all__ = ["ROOT", "catalogue", "slope", "twice_inner", "value"]

@@ -65,10 +65,10 @@ constexpr float exp_eighth[] = {0x1.0000000000000p-1f, -0x1.555b7e0000000p-3f, 0
 
 // f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp): its value at a point
 // in two parts, its slope there, and what the distance's square is multiplied by. last: where the last piece
-// begins, if it is longer. From vanished on, all is as there. bends: whether the square's term is large.
+// begins, if it is longer. t beyond cap is taken for it. bends: whether the square's term is large.
 template <int count> struct Tail {
     bool has_zero, bends;
-    float shift, last, vanished;
+    float shift, last, cap;
     Eight<float> points, values, rests, slopes, beyond[count];
 };
 // gelu tail up to 13.4: relative error 2^-27.2

@@ -76,7 +76,7 @@ struct Tanh {
         Floats h = size - looked_up(tanh_points, octave);
         Floats value = size < 2 * tanh_octave_0 ? size : looked_up(tanh_values, octave);
         value = fma(h, looked_up_polynomial(tanh_slopes, octave, h, h * h), value);
-        auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.vanished));
+        auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.cap));
         return CompensatedJet{canonical(with_sign(value, x)), slope};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {

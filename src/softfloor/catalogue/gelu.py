@@ -6,7 +6,7 @@ _GELU_MINIMUM = "-0.75179152469356445745790494677952403966447115342345"
 _GELU_TANH_MINIMUM = "-0.75246142207101625848795444328891609060539217803763"
 
 
-def _twice_inner(xp, x):
+def twice_inner(xp, x):
     """2 sqrt(2/pi) (x + 0.044715 x^3), so that (1 + tanh(u))/2 = sigmoid(2 u)."""
     return xp.sqrt(8 / xp.pi) * (x + xp.decimal("0.044715") * x**3)
 
@@ -57,9 +57,9 @@ gelu_tanh = Activation(
     name="gelu_tanh",
     title="Gaussian error linear unit, tanh approximation",
     summary="x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2: within 4.7324e-4 of gelu.",
-    formula=lambda xp, x: x * xp.sigmoid(_twice_inner(xp, x)),
+    formula=lambda xp, x: x * xp.sigmoid(twice_inner(xp, x)),
     slope=lambda xp, x: (
-        xp.sigmoid(_twice_inner(xp, x)) * (1 + x * _twice_inner_slope(xp, x) * xp.sigmoid(-_twice_inner(xp, x)))
+        xp.sigmoid(twice_inner(xp, x)) * (1 + x * _twice_inner_slope(xp, x) * xp.sigmoid(-twice_inner(xp, x)))
     ),
     facts=Facts(
         value=Curve(
