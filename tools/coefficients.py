@@ -15,6 +15,7 @@ from collections.abc import Callable
 import mpmath
 from mpmath import mpf
 
+import expansions
 import octaves
 import records
 from fitting import (
@@ -336,7 +337,14 @@ def compensated_zero(form, name, x0, quotient, radius, degree):
 
 
 def header():
-    sections = [exponential(), exponential_of_rows(), octaves.tanh(), octaves.exponential(), octaves.tails()]
+    sections = [
+        exponential(),
+        exponential_of_rows(),
+        octaves.tanh(),
+        octaves.exponential(),
+        expansions.slopes(),
+        octaves.tails(),
+    ]
     sections += [normal_tail(), zeros_of_slopes(), compensated()]
     body = "\n\n".join("\n".join(section) for section in sections)
     return f"""// Written by tools/coefficients.py; not to be edited. Errors are measured on a grid by the same script.

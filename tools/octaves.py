@@ -7,28 +7,12 @@ import mpmath
 import numpy as np
 from mpmath import mpf
 
+import expansions
 import records
-from fitting import error_in_bits, evaluate, float32, hexadecimal, interpolate, minimax, rounded_one_by_one
+from expansions import point_near, table
+from fitting import error_in_bits, evaluate, float32, hexadecimal, interpolate, minimax
 
 EIGHT = 8
-#: Beside the whole, what a square's term may come to if its rounding errors are not carried.
-LARGE = 0.22
-
-
-def table(numbers):
-    return "{" + ", ".join(f"{hexadecimal(float32(x))}f" for x in numbers) + "}"
-
-
-def to_nearest_float(x):
-    """How far x is from a float, in units of its last place."""
-    nearest = np.float32(float(x))
-    return abs(x - mpf(float(nearest))) / mpf(float(np.spacing(abs(nearest))))
-
-
-def point_near(wanted, function):
-    """Of the floats from ``wanted`` on, with few digits, that where the function is nearest to a float itself."""
-    grid = (mpf(float(np.float32(wanted + 2.0**-17 * k))) for k in range(500))
-    return min(grid, key=lambda x: to_nearest_float(function(x)))
 
 
 def tanh():
@@ -123,72 +107,21 @@ class Tail:
             edges.append(power * 3 / 2 if edges[-1] < power * 3 / 2 else 2 * power)
         return edges
 
-    def point(self, low, high):
-        """Where the factor is nearly a float; or the float next to its zero, so that digits are kept around it."""
-        if low == 0:
-            return mpf(0)
-        for zero in self.zeros:
-            if low < zero < high:
-                return mpf(float32(zero))
-        fractions = (low + (high - low) * mpf(k) / 16 for k in range(1, 16))
-        return point_near(float(min(fractions, key=lambda point: self.not_carried(point, low, high))), self.factor)
-
-    def not_carried(self, point, low, high):
-        """How large, beside the factor, the terms are whose rounding errors are not carried."""
-        value, slope = self.factor(point), mpmath.diff(self.factor, point)
-
-        def share(t):
-            linear, factor = slope * (t - point), self.factor(t)
-            beyond = abs(factor - value - linear)
-            cancelled = -linear / value > 0.5
-            return (beyond + cancelled * abs(linear)) / abs(factor)
-
-        return max(share(low + (high - low) * mpf(i) / 16) for i in range(17))
-
-    def piece(self, low, high):
-        """Point, value there in two parts, coefficients of the powers of the distance from it; largest share of
-        those beyond the slope, and largest relative error."""
-        point = self.point(low, high)
-        value = mpf(float32(self.factor(point)))
-        rest = mpf(0)
-        if self.zeros:
-            rest = mpf(float32(self.factor(point) - value))
-        if point in map(float32, self.zeros):
-            value, rest = mpf(0), value
-
-        def rise(h):
-            return self.factor(point + h) - value - rest
-
-        def weight(h):
-            return 1 / abs(self.factor(point + h))
-
-        bounds = low - point, high - point
-        c = rounded_one_by_one(rise, *bounds, self.degree, float32, weight)
-        grid = [bounds[0] + (high - low) * mpf(2 * i + 1) / 200 for i in range(100)]
-        beyond = max(abs(h * (h * evaluate(c[1:], h))) * weight(h) for h in grid)
-        return point, value, rest, c, beyond, max(abs(h * evaluate(c, h) - rise(h)) * weight(h) for h in grid)
-
     def lines(self):
         edges = self.edges()
         pieces = [None] * EIGHT
         for number, edge in enumerate(edges[:EIGHT]):
             high = mpf(self.end) if number == EIGHT - 1 else edges[number + 1] - edges[0]
             index = int(np.float32(float(edge)).view(np.int32) >> 22) % EIGHT
-            pieces[index] = self.piece(edge - edges[0], high)
-        points, values, rests, coefficients, shares, errors = zip(*pieces, strict=True)
-        slopes, *beyond = zip(*coefficients, strict=True)
-        bends = max(shares) > LARGE
+            pieces[index] = expansions.expand(self.factor, edge - edges[0], high, self.degree, self.zeros)
         # Beyond the half octave of the last piece, its index has to be kept.
         last = edges[-2] if self.end > edges[-1] - edges[0] else mpf(0)
-        error = f"2^{float(mpmath.log(max(errors), 2)):.1f}"
-        rows = ",\n        ".join(map(table, beyond))
         return [
-            f"// {self.name.replace('_', ' ')} up to {self.end}: relative error {error}",
-            f"constexpr Tail<{len(beyond)}> {self.name} = {{",
-            f"    {str(bool(self.zeros)).lower()}, {str(bends).lower()},",
+            f"// {self.name.replace('_', ' ')} up to {self.end}: relative error {expansions.largest_error(pieces)}",
+            f"constexpr Tail<{self.degree - 1}> {self.name} = {{",
             f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.cap)}f,",
-            *(f"    {table(numbers)}," for numbers in (points, values, rests, slopes)),
-            f"    {{{rows}}}}};",
+            *expansions.lines(pieces),
+            "};",
         ]
 
 
@@ -214,13 +147,11 @@ def tails():
         slope(tanh, lambda t: 2 * t, 0.75, 11, 11, 8),
     ]
     lines = [
-        "// f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp): its value at a point",
-        "// in two parts, its slope there, and what the distance's square is multiplied by. last: where the last piece",
-        "// begins, if it is longer. t beyond cap is taken for it. bends: whether the square's term is large.",
+        "// f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp). last: where the last",
+        "// piece begins, if it is longer. t beyond cap is taken for it.",
         "template <int count> struct Tail {",
-        "    bool has_zero, bends;",
         "    float shift, last, cap;",
-        "    Eight<float> points, values, rests, slopes, beyond[count];",
+        "    Expansions<8, count> factor;",
         "};",
     ]
     for tail in every:

@@ -37,34 +37,50 @@ template <class Variant> struct LaneOperands {
     }
 };
 
+// Results for what lies far from 0, and those near it as they are. It is rare: a call keeps its registers out of the
+// loop.
+template <class Variant>
+[[gnu::noinline]] Outputs<Floats> with_far_ones(const LaneOperands<Variant>& operands, size_t i, size_t count,
+                                                Outputs<Floats> near) {
+    return operands.at(i, count, [&](Floats x, auto... others) {
+        auto far = FarOf<Variant>::Type::template at_covered<float>(x, others...);
+        Bits is_near = absolute(x) <= Variant::Operation::near;
+        return Outputs{select(is_near, near.first, far.first), select(is_near, near.second, far.second)};
+    });
+}
+
 // Vectors side by side: each waits less for its own results. All are read before one is written, since an output may be
 // an input. Returns whether all elements are covered.
 template <class Variant, bool measures = true>
 SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
     // Two of a long text: with four, the next loads stand too far ahead for a processor to start them in time.
     constexpr bool is_short = requires { requires Variant::covers_all_in_lanes; };
-    constexpr size_t side = is_short && register_bytes == 64 ? 4 : 2, step = side * float_lanes;
+    constexpr size_t most = is_short && register_bytes == 64 ? 4 : 2;
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
-    auto compute = [&](auto... v) __attribute__((always_inline)) {
-        if constexpr (measures) largest = larger(largest, Bits(absolute(Variant::measure(v...))));
-        return Variant::template at_covered<float>(v...);
+    auto compute = [&]<size_t side>(size_t i, size_t count) __attribute__((always_inline)) {
+        Outputs<Floats> results[side];
+        Bits sizes = {};
+#pragma GCC unroll 4
+        for (size_t j = 0; j < side; ++j)
+            results[j] =
+                operands.at(i + j * float_lanes, count, [&](Floats x, auto... v) __attribute__((always_inline)) {
+                    sizes = larger(sizes, Bits(absolute(measures ? Variant::measure(x, v...) : x)));
+                    return Variant::template at_covered<float>(x, v...);
+                });
+        if constexpr (HasFar<Variant>)
+            if (any_beyond(sizes, Variant::Operation::near)) [[unlikely]]
+                for (size_t j = 0; j < side; ++j)
+                    results[j] = with_far_ones(operands, i + j * float_lanes, count, results[j]);
+        largest = larger(largest, sizes);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < side; ++j) operands.store(results[j], i + j * float_lanes, count);
     };
     size_t i = begin;
-    for (; i + step <= end; i += step) {
-        Outputs<Floats> results[side];
-#pragma GCC unroll 4
-        for (size_t j = 0; j < side; ++j) results[j] = operands.at(i + j * float_lanes, float_lanes, compute);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < side; ++j) operands.store(results[j], i + j * float_lanes);
-    }
-    for (; i + float_lanes <= end; i += float_lanes) operands.store(operands.at(i, float_lanes, compute), i);
-    // What remains, beside zeros, which are covered.
-    if (i < end) operands.store(operands.at(i, end - i, compute), i, end - i);
-    Bits beyond = largest > Bits(lanes_of(limit_of<Variant, float, float>()));
-    int32_t any = 0;
-    for (size_t j = 0; j < float_lanes; ++j) any |= beyond[j];
-    return !any;
+    for (; i + most * float_lanes <= end; i += most * float_lanes) compute.template operator()<most>(i, float_lanes);
+    for (; i + float_lanes <= end; i += float_lanes) compute.template operator()<1>(i, float_lanes);
+    if (i < end) compute.template operator()<1>(i, end - i);  // beside zeros, which are covered
+    return !measures || !any_beyond(largest, limit_of<Variant, float, float>());
 }
 
 }  // namespace

@@ -42,6 +42,17 @@ template <class Variant, class T, class Real> constexpr Real limit_of() {
     else if constexpr (has_own) return Op::lanes_limit;
     else return Op::template compensated_limit<Real>;
 }
+// An operation whose slope has another text in vectors far from 0, and that operation by the other text.
+template <class Variant>
+concept HasFar = Variant::has_slope && requires(Floats x) { Variant::Operation::far_in_lanes(x); };
+template <class Op> struct Far : Op {
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) { return Op::far_in_lanes(x); }
+};
+template <class Variant> struct FarOf;
+template <template <class, int> class Variant, class Op, int parameters> struct FarOf<Variant<Op, parameters>> {
+    using Type = Variant<Far<Op>, parameters>;
+};
+
 template <class Variant, class T, class Real> SOFTFLOOR_INLINE bool covers(Real x, auto... others) {
     return absolute(Variant::measure(x, others...)) <= limit_of<Variant, T, Real>();
 }
@@ -132,6 +143,7 @@ template <class Op, int parameters> struct Value {
 };
 template <class Op, int parameters> struct Derivative {
     using Operation = Op;
+    static constexpr bool has_slope = true;
     static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
@@ -149,6 +161,7 @@ template <class Op, int parameters> struct Derivative {
 };
 template <class Op, int parameters> struct ValueAndDerivative {
     using Operation = Op;
+    static constexpr bool has_slope = true;
     using First = Value<Op, parameters>;
     using Second = Derivative<Op, parameters>;
     static constexpr bool has_lanes = First::has_lanes && Second::has_lanes;
@@ -167,6 +180,7 @@ template <class Op, int parameters> struct ValueAndDerivative {
 };
 template <class Op, int parameters> struct Vjp {
     using Operation = Op;
+    static constexpr bool has_slope = true;
     static constexpr bool is_product = true;
     static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
     static constexpr int inputs = 2 + parameters, outputs = 1;
@@ -179,6 +193,11 @@ template <class Op, int parameters> struct Vjp {
     }
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, Real cotangent, auto... p) {
         return if_at_defaults<Op>(only_if(factor_is_moderate(cotangent), x), p...);
+    }
+    // Sizes as integers: no comparison, where a shift takes the one limit to the other.
+    SOFTFLOOR_INLINE static Floats measure(Floats x, Floats cotangent) {
+        constexpr int32_t shift = float_to_bits(Room<float>::largest) - float_to_bits(limit_of<Vjp, float, float>());
+        return Floats(larger(Bits(absolute(x)), Bits(absolute(cotangent)) - shift));
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, Real cotangent, auto...) {
         auto slope = covered_jet<Op, T>(x).slope;
@@ -213,6 +232,7 @@ template <class Op, int parameters> struct Gated {
 // What of the vjp of a gated unit belongs to the gate, and what to up.
 template <class Op, int parameters> struct GateOfVjp {
     using Operation = Op;
+    static constexpr bool has_slope = true;
     static constexpr bool is_product = true;
     static constexpr bool has_lanes = Derivative<Op, 0>::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 1;
@@ -242,6 +262,7 @@ template <class Op, int parameters> struct UpOfVjp {
 };
 template <class Op, int parameters> struct GatedVjp {
     using Operation = Op;
+    static constexpr bool has_slope = true;
     static constexpr bool is_product = true;
     using First = GateOfVjp<Op, parameters>;
     using Second = UpOfVjp<Op, parameters>;

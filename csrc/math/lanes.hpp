@@ -61,39 +61,68 @@ SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
 SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return limit < x ? Floats{} + limit : x; }
 SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return limit > x ? Floats{} + limit : x; }
 #endif
+// Whether any number is larger than the limit, or NaN.
+SOFTFLOOR_INLINE bool any_beyond(Bits sizes, float limit) {
+#if defined(__AVX512F__)
+    return _mm512_cmpgt_epi32_mask(__m512i(sizes), __m512i(lanes_of(limit)));
+#else
+    Bits beyond = sizes > Bits(lanes_of(limit));
+#if defined(__AVX2__)
+    return !_mm256_testz_si256(__m256i(beyond), __m256i(beyond));
+#else
+    int32_t any = 0;
+    for (size_t j = 0; j < float_lanes; ++j) any |= beyond[j];
+    return any;
+#endif
+#endif
+}
 SOFTFLOOR_INLINE Floats absolute(Floats x) { return Floats(Bits(x) & 0x7fffffff); }
 SOFTFLOOR_INLINE Floats with_sign(Floats size, Floats x) { return Floats(Bits(size) | (Bits(x) & INT32_MIN)); }
 SOFTFLOOR_INLINE Floats canonical(Floats x) { return x == x ? x : Floats(Bits{} + int32_t(Layout<float>::quiet_nan)); }
 
-// A table of eight numbers, as often as a register has room for it.
-template <class Scalar> struct Eight {
-    alignas(register_bytes) Scalar numbers[float_lanes];
+// A table of eight or sixteen numbers, as often as a register has room for it.
+template <class Scalar, size_t count> struct Table {
+    alignas(register_bytes) Scalar numbers[count < float_lanes ? float_lanes : count];
 
-    template <class... Eighth> constexpr Eight(Eighth... each) : numbers{} {
-        static_assert(sizeof...(each) == 8);
+    template <class... Each> constexpr Table(Each... each) : numbers{} {
+        static_assert(sizeof...(each) == count);
         const Scalar table[] = {each...};
-        for (size_t j = 0; j < float_lanes; ++j) numbers[j] = table[j % 8];
+        for (size_t j = 0; j < sizeof numbers / sizeof *numbers; ++j) numbers[j] = table[j % count];
     }
 };
-// table[index mod 8] per lane: one permutation. AVX2 has none of more than eight numbers.
-template <class Scalar>
-SOFTFLOOR_INLINE typename VectorOf<Scalar, float_lanes>::Type looked_up(const Eight<Scalar>& table, Bits index) {
-    typename VectorOf<Scalar, float_lanes>::Type all;
-    __builtin_memcpy(&all, table.numbers, sizeof all);
-    return __builtin_shuffle(all, index);
+template <class Scalar> using Eight = Table<Scalar, 8>;
+template <class Scalar> using Sixteen = Table<Scalar, 16>;
+
+// table[index mod count] per lane: one permutation. AVX2 has none of more than eight numbers, and takes two of them and
+// a choice for sixteen.
+template <class Scalar, size_t count>
+SOFTFLOOR_INLINE typename VectorOf<Scalar, float_lanes>::Type looked_up(const Table<Scalar, count>& table, Bits index) {
+    typename VectorOf<Scalar, float_lanes>::Type first, second;
+    __builtin_memcpy(&first, table.numbers, sizeof first);
+    if constexpr (count <= float_lanes) return __builtin_shuffle(first, index);
+    else {
+        __builtin_memcpy(&second, table.numbers + float_lanes, sizeof second);
+#if defined(__AVX2__)
+        __m256 low = __m256(__builtin_shuffle(first, index)), high = __m256(__builtin_shuffle(second, index));
+        return __builtin_bit_cast(decltype(first), _mm256_blendv_ps(low, high, __m256(index << 28)));
+#else
+        return __builtin_shuffle(first, second, index);
+#endif
+    }
 }
-// A polynomial of coefficients that are looked up. The last two terms are added one by one, for their rounding errors
-// count; the others in pairs, for steps that wait for each other are long.
-template <int count>
-SOFTFLOOR_INLINE Floats looked_up_polynomial(const Eight<float> (&tables)[count], Bits index, Floats x, Floats square) {
+// A polynomial of coefficients that are looked up, from table `first` on. The last two terms are added one by one, for
+// their rounding errors count; the others in pairs, for steps that wait for each other are long.
+template <int first = 0, int count, size_t pieces>
+SOFTFLOOR_INLINE Floats looked_up_polynomial(const Table<float, pieces> (&tables)[count], Bits index, Floats x,
+                                             Floats square) {
     Floats result = looked_up(tables[count - 1], index);
-    constexpr int paired = (count - 1) / 2 * 2;
+    constexpr int paired = first + (count - 1 - first) / 2 * 2;
     if (paired < count - 1) result = fma(result, x, looked_up(tables[paired], index));
 #pragma GCC unroll 16
-    for (int k = paired - 2; k >= 2; k -= 2)
+    for (int k = paired - 2; k >= first + 2; k -= 2)
         result = fma(result, square, fma(looked_up(tables[k + 1], index), x, looked_up(tables[k], index)));
-    result = fma(result, x, looked_up(tables[1], index));
-    return fma(result, x, looked_up(tables[0], index));
+    result = fma(result, x, looked_up(tables[first + 1], index));
+    return fma(result, x, looked_up(tables[first], index));
 }
 
 }  // namespace

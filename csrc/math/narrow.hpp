@@ -36,11 +36,7 @@ SOFTFLOOR_INLINE float bits_to_float(uint32_t bits) {
     __builtin_memcpy(&x, &bits, 4);
     return x;
 }
-SOFTFLOOR_INLINE uint32_t float_to_bits(float x) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, &x, 4);
-    return bits;
-}
+SOFTFLOOR_INLINE constexpr uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
 
 // ---------------------------------------------- to float; float64 stays what it is
 SOFTFLOOR_INLINE double widen(double x) { return x; }

@@ -6,17 +6,10 @@
 // E = 2^(-k/8) e^-r with |r| <= ln(2)/16, so that e^-r - 1 and what S has beyond its value and slope at a point are
 // small, and so are their rounding errors: those of the large terms are carried.
 #pragma once
-#include "compensated.hpp"
+#include "pieces.hpp"
 
 namespace softfloor {
 namespace {
-
-// Tails are computed 2^40 times as large: results may be subnormal, and are rounded at the end alone.
-constexpr int raised = 40;
-constexpr float raise = 0x1p40f;
-struct RaisedSum {
-    Floats high, low;
-};
 
 // factor (1 + rest), |rest| <= 2^-4.4.
 struct ExponentialInLanes {
@@ -37,24 +30,12 @@ SOFTFLOOR_INLINE ExponentialInLanes with_sign(ExponentialInLanes e, Floats x) {
     return {with_sign(e.factor, x), e.rest};
 }
 
-// E S. The large part of S, value + h slope, has its rounding error carried: either |h slope| <= |value|, or the point
-// lies next to a zero of S, where the value is 0 and only its rest is not.
+// E S, with the rounding error of S's large part carried.
 template <int count>
 SOFTFLOOR_INLINE RaisedSum times(ExponentialInLanes e, const coefficients::Tail<count>& tail, Floats t) {
     Floats place = t + tail.shift;
     if (tail.last > 0) place = at_most(place, tail.last);
-    Bits piece = Bits(place) >> 22;
-    Floats h = t - looked_up(tail.points, piece), square = h * h;
-    Floats value = looked_up(tail.values, piece), slope = looked_up(tail.slopes, piece);
-    Floats s = fma(h, slope, value), lost = fma(h, slope, value - s);
-    if (tail.has_zero) lost += looked_up(tail.rests, piece);
-    Floats beyond = looked_up_polynomial(tail.beyond, piece, h, square);
-    if (tail.bends) {
-        Floats line = s;
-        s = fma(square, beyond, line);
-        lost += fma(square, beyond, line - s);
-    } else lost = fma(square, beyond, lost);
-
+    auto [s, lost] = value_of(tail.factor, Bits(place) >> 22, t);
     Floats product = e.factor * s, low = fma(e.factor, lost, fma(e.factor, s, -product));
     return {product, fma(product + low, e.rest, low)};
 }
@@ -65,26 +46,6 @@ SOFTFLOOR_INLINE RaisedSum less_tail(Floats whole, RaisedSum a) {
 }
 // raise where x is +0 or more, 0 where it is -0 or less.
 SOFTFLOOR_INLINE Floats step_at_zero(Floats x) { return Floats(~(Bits(x) >> 31) & Bits(lanes_of(raise))); }
-
-// What in_lanes(x) of an operation returns whose values are as fast without tables.
-struct SlopeInLanes {
-    RaisedSum slope;
-};
-
-SOFTFLOOR_INLINE RaisedSum as_pair(RaisedSum a) { return a; }
-template <class T> SOFTFLOOR_INLINE Floats rounded(Floats x) { return x; }
-template <class T> SOFTFLOOR_INLINE Floats rounded(RaisedSum a) { return (a.high + a.low) * (1 / raise); }
-// A zero has the sign of the factors.
-template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Floats x) {
-    Floats product = fma(a.high, x, a.low * x) * (1 / raise);
-    return with_sign(product, Floats(Bits(a.high + a.low) ^ Bits(x)));
-}
-// At the number next to a zero all is in the low part: normalised, so that x.low counts for it, too.
-template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Sum<Floats> x) {
-    Floats high = a.high + a.low, low = a.low - (high - a.high);
-    Floats product = fma(high, x.high, fma(high, x.low, low * x.high)) * (1 / raise);
-    return with_sign(product, Floats(Bits(high) ^ Bits(x.high)));
-}
 
 }  // namespace
 }  // namespace softfloor

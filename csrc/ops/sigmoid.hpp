@@ -24,8 +24,12 @@ struct Sigmoid {
         auto slope = times_square(e, divide(Real(1), one_plus_moderate(e)));
         return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), slope};
     }
-    // sigmoid'(x) = tanh'(x/2)/4. Values are as fast without tables.
+    // Values are as fast without tables. Far from 0, sigmoid'(x) = tanh'(x/2)/4.
+    static constexpr float near = coefficients::sigmoid_slope.end;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        return SlopeInLanes{value_of(coefficients::sigmoid_slope, absolute(x))};
+    }
+    SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
         Floats t = absolute(x);
         auto e = exponential_of_minus<raised - 2>(t);
         return SlopeInLanes{times(e, coefficients::tanh_slope_tail, 0.5f * t)};
@@ -67,17 +71,26 @@ struct Tanh {
     // Values of any float32, by a polynomial for each octave of |x|: h from a point of the octave, the value there,
     // which is all but a float, plus h times the slope to it. Below 1/4 the point is 0, and |x| takes the place of the
     // value. Monotone, too: from 2 on, the points lie near the octaves' upper ends, so that h and with it what rounding
-    // takes shrink with the slope. Largest error 0.780 ulp, at 0x1.7d74dep+2. The slope, sech^2, is a tail of |x|.
+    // takes shrink with the slope. Largest error 0.780 ulp, at 0x1.7d74dep+2.
     static constexpr bool every_value_in_lanes = true;
-    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+    SOFTFLOOR_INLINE static Floats value_in_lanes(Floats x) {
         using namespace coefficients;
-        Floats t = absolute(x), size = at_most(t, tanh_end);
+        Floats size = at_most(absolute(x), tanh_end);
         Bits octave = Bits(at_least(size, tanh_octave_0)) >> 23;
         Floats h = size - looked_up(tanh_points, octave);
         Floats value = size < 2 * tanh_octave_0 ? size : looked_up(tanh_values, octave);
         value = fma(h, looked_up_polynomial(tanh_slopes, octave, h, h * h), value);
+        return canonical(with_sign(value, x));
+    }
+    static constexpr float near = coefficients::tanh_slope.end;
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        return CompensatedJet{value_in_lanes(x), value_of(coefficients::tanh_slope, absolute(x))};
+    }
+    SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
+        using namespace coefficients;
+        Floats t = absolute(x);
         auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.cap));
-        return CompensatedJet{canonical(with_sign(value, x)), slope};
+        return CompensatedJet{value_in_lanes(x), slope};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
@@ -138,7 +151,11 @@ struct Silu {
         return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
     }
     // The slope of float32, a tail below zero and 1 less the same tail above.
+    static constexpr float near = coefficients::silu_slope.end;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        return SlopeInLanes{one_less_above_zero(x, value_of(coefficients::silu_slope, absolute(x)))};
+    }
+    SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
         Floats t = absolute(x);
         auto e = with_sign(exponential_of_minus(t), x);
         return SlopeInLanes{less_tail(step_at_zero(x), times(e, coefficients::silu_slope_tail, t))};
