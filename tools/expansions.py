@@ -52,15 +52,14 @@ def not_carried(function, point, low, high):
     def share(t):
         linear, whole = slope * (t - point), function(t)
         cancelled = -linear / value > 0.5
-        too_large = abs(linear) > abs(value)
-        return (abs(whole - value - linear) + (cancelled + 100 * too_large) * abs(linear)) / abs(whole)
+        return (abs(whole - value - linear) + cancelled * abs(linear)) / abs(whole)
 
     return max(share(low + (high - low) * mpf(i) / 16) for i in range(17))
 
 
 def choose_point(function, low, high, zeros):
     """Where the function is nearly a float; or the float next to its zero, so that digits are kept around it."""
-    if low == 0:
+    if low == 0 and to_nearest_float(function(mpf(0))) == 0:
         return mpf(0)
     for zero in zeros:
         if low < zero < high:
@@ -94,7 +93,7 @@ def largest_error(pieces):
     return f"2^{float(mpmath.log(max(piece.error for piece in pieces), 2)):.1f}"
 
 
-def lines(pieces, power=0):
+def lines(pieces, carried_if_large, power=0):
     """An initialiser of Expansions, whose results are 2^power times as large."""
     factor = mpf(2) ** power
 
@@ -102,10 +101,11 @@ def lines(pieces, power=0):
         return table(factor * x if x else x for x in numbers)
 
     slopes, *beyond = zip(*(piece.coefficients for piece in pieces), strict=True)
-    has_zero, bends = any(piece.rest for piece in pieces), max(piece.beyond for piece in pieces) > LARGE
+    has_zero, large = any(piece.rest for piece in pieces), max(piece.beyond for piece in pieces) > LARGE
+    carried = carried_if_large if large else "line"
     rows = ",\n      ".join(map(raised, beyond))
     return [
-        f"    {{{str(has_zero).lower()}, {str(bends).lower()},",
+        f"    {{{str(has_zero).lower()}, Carried::{carried},",
         f"     {table(piece.point for piece in pieces)},",
         f"     {raised(piece.value for piece in pieces)},",
         f"     {raised(piece.rest for piece in pieces)},",
@@ -115,7 +115,7 @@ def lines(pieces, power=0):
 
 
 @dataclasses.dataclass(frozen=True)
-class Slope:
+class Pieces:
     """f(-t) from 0 to ``end``, in pieces of one length, of which the first is cut in half by 0."""
 
     name: str
@@ -124,39 +124,49 @@ class Slope:
     end: float
     degree: int
     zeros: tuple[mpf, ...] = ()
+    power: int = 0  # of two, by which results are larger
 
     def lines(self):
-        length = mpf(self.end) / (self.pieces - mpf(1) / 2)
+        length = mpf(self.end) * (1 + mpf(2) ** -20) / (self.pieces - mpf(1) / 2)  # so that the end belongs to the last
         edges = [mpf(0), *(length * (k + mpf(1) / 2) for k in range(self.pieces))]
         pieces = [expand(self.function, low, high, self.degree, self.zeros) for low, high in itertools.pairwise(edges)]
         return [
             f"// {self.name}: relative error {largest_error(pieces)}",
             f"constexpr Pieces<{self.pieces}, {self.degree - 1}> {self.name} = {{",
             f"    {hexadecimal(float32(1 / length))}f, {hexadecimal(self.end)}f,",
-            *lines(pieces, RAISED),
+            *lines(pieces, "bent_slope", self.power),
             "};",
         ]
 
 
-def slopes():
+def every():
     def slope(name, *shape):
         record = records.catalogue.ACTIVATIONS[name]
         zeros = tuple(-mpf(zero) for zero in record.facts.derivative.zeros)
-        return Slope(f"{name}_slope", lambda t: records.slope(record, -t), *shape, zeros)
+        return Pieces(f"{name}_slope", lambda t: records.slope(record, -t), *shape, zeros, RAISED)
 
-    return [
+    pieces = [
+        slope("sigmoid", 16, 12, 7),
+        slope("silu", 8, 10, 9),
+        slope("tanh", 16, 10, 9),
+        Pieces("sigmoid_tail", lambda t: 1 / (1 + mpmath.exp(t)), 16, 12, 7),
+        Pieces("softplus_tail", lambda t: mpmath.log1p(mpmath.exp(-t)), 16, 12, 7),
+    ]
+    lines = [
         "// A function in pieces (math/pieces.hpp): its value at a point of each, in two parts, its slope there, and",
-        "// what the distance's square is multiplied by. bends: whether the square's term is large.",
+        "// what the distance's square is multiplied by.",
+        "enum class Carried { line, line_and_square, bent_slope };",
         "template <size_t pieces, int count> struct Expansions {",
-        "    bool has_zero, bends;",
+        "    bool has_zero;",
+        "    Carried carried;",
         "    Table<float, pieces> points, values, rests, slopes, beyond[count];",
         "};",
-        f"// f(-t) from 0 to end in pieces of one length, 2^{RAISED} times as large.",
+        f"// f(-t) from 0 to end in pieces of one length; slopes are 2^{RAISED} times as large.",
         "template <size_t pieces, int count> struct Pieces {",
         "    float per_unit, end;",
-        "    Expansions<pieces, count> raised;",
+        "    Expansions<pieces, count> expansions;",
         "};",
-        *slope("sigmoid", 16, 12, 7).lines(),
-        *slope("silu", 8, 10, 9).lines(),
-        *slope("tanh", 16, 10, 9).lines(),
     ]
+    for each in pieces:
+        lines += each.lines()
+    return lines

@@ -65,7 +65,9 @@ SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, 
         for (size_t j = 0; j < side; ++j)
             results[j] =
                 operands.at(i + j * float_lanes, count, [&](Floats x, auto... v) __attribute__((always_inline)) {
-                    sizes = larger(sizes, Bits(absolute(measures ? Variant::measure(x, v...) : x)));
+                    Floats size = x;
+                    if constexpr (measures) size = Variant::measure(x, v...);
+                    sizes = larger(sizes, Bits(absolute(size)));
                     return Variant::template at_covered<float>(x, v...);
                 });
         if constexpr (HasFar<Variant>)

@@ -74,24 +74,34 @@ template <> struct Room<float> {
 template <> struct Room<double> {
     static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
 };
-template <class Real> SOFTFLOOR_INLINE auto factor_is_moderate(Real factor) {
-    return absolute(factor) <= Room<Element<Real>>::largest;  // NaN and inf are not
+// x, or something beyond its limit if the factor is beyond its own; NaN and inf are. Sizes of floats are compared as
+// integers, where subtracting takes the factor's limit to 16, about that of x: one maximum, and no comparison.
+SOFTFLOOR_INLINE double with_bounded(double x, double factor) {
+    return only_if(absolute(factor) <= Room<double>::largest, x);
+}
+constexpr int32_t from_limit_to_16 = int32_t(float_to_bits(Room<float>::largest) - float_to_bits(16));
+SOFTFLOOR_INLINE float with_bounded(float x, float factor) {
+    int32_t size = float_to_bits(absolute(x)), other = float_to_bits(absolute(factor)) - from_limit_to_16;
+    return bits_to_float(size > other ? size : other);
+}
+SOFTFLOOR_INLINE Floats with_bounded(Floats x, Floats factor) {
+    return Floats(larger(Bits(absolute(x)), Bits(absolute(factor)) - from_limit_to_16));
 }
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
-template <class Real> SOFTFLOOR_INLINE bool factor_is_not_tiny(Real factor) {
-    Real size = absolute(factor);
+template <class Real> SOFTFLOOR_INLINE bool is_not_tiny(Real x) {
+    Real size = absolute(x);
     return (size == 0 ? Real(1) : size) >= Room<Real>::smallest;
 }
-SOFTFLOOR_INLINE Bits factor_is_not_tiny(Floats factor) {  // -1 makes zero the largest
-    using Unsigned = VectorOf<uint32_t, float_lanes>::Type;
-    return Unsigned(absolute(factor)) - 1u >= float_to_bits(Room<float>::smallest) - 1u;
-}
 
-// Whether the value at a gate may be multiplied by a factor: the low part of a tiny value is lost, which a factor
-// beyond 1 would show.
-template <class Real> SOFTFLOOR_INLINE auto leaves_room(Real gate, Real factor) {
-    return absolute(factor) <=
-           select(factor_is_not_tiny(gate), number<Real>(Room<Element<Real>>::largest_of_two), number<Real>(1));
+// x, or something beyond its limit if the value at the gate x may not be multiplied by the factor.
+template <class Op, class Real> SOFTFLOOR_INLINE Real with_room(Real x, Real factor) {
+    constexpr bool is_raised = sizeof(Element<Real>) == 4 && requires(Floats x) { as_pair(Op::in_lanes(x).value); };
+    if constexpr (requires { requires Op::value_is_times_x; }) return with_bounded(x, x * factor);
+    else if constexpr (is_raised || requires { requires Op::value_is_never_tiny; }) return with_bounded(x, factor);
+    else {  // the low part of a tiny value is lost, which a factor beyond 1 would show
+        Real limit = select(is_not_tiny(x), Room<Real>::largest_of_two, Real(1));
+        return only_if(absolute(factor) <= limit, x);
+    }
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index
@@ -192,12 +202,7 @@ template <class Op, int parameters> struct Vjp {
         else return {rounded<T>(evaluate<Op>(x, p...).slope * factor<Op>(cotangent)), {}};
     }
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real x, Real cotangent, auto... p) {
-        return if_at_defaults<Op>(only_if(factor_is_moderate(cotangent), x), p...);
-    }
-    // Sizes as integers: no comparison, where a shift takes the one limit to the other.
-    SOFTFLOOR_INLINE static Floats measure(Floats x, Floats cotangent) {
-        constexpr int32_t shift = float_to_bits(Room<float>::largest) - float_to_bits(limit_of<Vjp, float, float>());
-        return Floats(larger(Bits(absolute(x)), Bits(absolute(cotangent)) - shift));
+        return if_at_defaults<Op>(with_bounded(x, cotangent), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, Real cotangent, auto...) {
         auto slope = covered_jet<Op, T>(x).slope;
@@ -223,10 +228,10 @@ template <class Op, int parameters> struct Gated {
     }
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, auto... p) {
-        return if_at_defaults<Op>(only_if(leaves_room(gate, up), gate), p...);
+        return if_at_defaults<Op>(with_room<Op>(gate, up), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, auto...) {
-        return single(rounded_product<T>(as_pair(covered_jet<Op, T>(gate).value), up));
+        return single(rounded_product<T>(covered_jet<Op, T>(gate).value, up));
     }
 };
 // What of the vjp of a gated unit belongs to the gate, and what to up.
@@ -237,9 +242,9 @@ template <class Op, int parameters> struct GateOfVjp {
     static constexpr bool has_lanes = Derivative<Op, 0>::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 1;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, Real cotangent, auto... p) {
-        Real factor = up * cotangent;
-        Real if_factor_is_ordinary = only_if(factor_is_not_tiny(factor), only_if(factor_is_moderate(factor), gate));
-        return if_at_defaults<Op>(only_if(leaves_room(gate, cotangent), if_factor_is_ordinary), p...);
+        Real factor = up * cotangent, size = with_bounded(with_room<Op>(gate, cotangent), factor);
+        if constexpr (sizeof(Element<Real>) == 8) size = only_if(is_not_tiny(factor), size);  // slopes are not raised
+        return if_at_defaults<Op>(size, p...);
     }
     template <class T, class Real>
     SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, Real cotangent, auto...) {
@@ -257,7 +262,7 @@ template <class Op, int parameters> struct UpOfVjp {
         return GateOfVjp<Op, parameters>::measure(gate, others...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real, Real cotangent, auto...) {
-        return single(rounded_product<T>(as_pair(covered_jet<Op, T>(gate).value), cotangent));
+        return single(rounded_product<T>(covered_jet<Op, T>(gate).value, cotangent));
     }
 };
 template <class Op, int parameters> struct GatedVjp {

@@ -183,7 +183,6 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded(Quotient<Real> q) {
     if constexpr (__is_same(T, Real)) return fma(q.excess, -q.reciprocal, q.quotient);
     else return rounded<T>(q.pair());
 }
-template <class Real> SOFTFLOOR_INLINE Sum<Real> as_pair(Sum<Real> a) { return a; }
 template <class Real> SOFTFLOOR_INLINE Sum<Real> as_pair(Quotient<Real> q) { return q.pair(); }
 
 // The size of an odd function, and a number with its sign.
@@ -198,6 +197,35 @@ template <class Real> SOFTFLOOR_INLINE Sum<Real> as_pair(SignedQuotient<Real> q)
 template <class T, class Real> SOFTFLOOR_INLINE T rounded(SignedQuotient<Real> q) {
     if constexpr (__is_same(T, Real)) return with_sign(rounded<T>(q.size), q.sign);
     else return rounded<T>(as_pair(q));
+}
+
+template <class T, template <class> class Number, class Real>
+    requires requires(Number<Real> a) { as_pair(a); }
+SOFTFLOOR_INLINE T rounded_product(Number<Real> a, Real x) {
+    return rounded_product<T>(as_pair(a), x);
+}
+
+// 1/d and x/d, to be multiplied before they are divided: no digit of the factors is lost, however small one is.
+template <class Real> struct Reciprocal {
+    Sum<Real> d;
+};
+template <class Real> struct TimesReciprocal {
+    Real x;
+    Sum<Real> d;
+};
+template <class T, class Real> SOFTFLOOR_INLINE T rounded(Reciprocal<Real> a) {
+    return rounded<T>(divide(Real(1), a.d));
+}
+template <class T, class Real> SOFTFLOOR_INLINE T rounded(TimesReciprocal<Real> a) {
+    return rounded<T>(divide(a.x, a.d));
+}
+template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Reciprocal<Real> a, Real x) {
+    return rounded<T>(divide(x, a.d));
+}
+template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(TimesReciprocal<Real> a, Real x) {
+    Real product = a.x * x, lost = fma(a.x, x, -product), reciprocal = Real(1) / (a.d.high + a.d.low);
+    Real q = product * reciprocal, excess = fma(q, a.d.high, -product) + fma(q, a.d.low, -lost);
+    return rounded<T>(Quotient<Real>{q, excess, reciprocal});
 }
 
 // a b + c, not yet computed, where |c| <= |a b| / 2 or a = 0: one fma, and alone or times 1 the same bits.

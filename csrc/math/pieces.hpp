@@ -22,27 +22,34 @@ struct SignedSum {
 
 // The value at x, in the piece of that number. Its large part, value + h slope, has its rounding error carried: either
 // |h slope| <= |value|, or the point lies next to a zero, where the value is 0 and only its rest is not. Where the
-// square's term is large, it is added to the slope, whose rounding error is carried, too.
+// square's term is large, it is carried, too; or, for twice the operations, it is added to a slope as large as itself,
+// so that no rounding error of its own remains.
 template <size_t pieces, int count>
 SOFTFLOOR_INLINE RaisedSum value_of(const coefficients::Expansions<pieces, count>& in, Bits piece, Floats x) {
+    using enum coefficients::Carried;
     Floats h = x - looked_up(in.points, piece), square = h * h;
     Floats value = looked_up(in.values, piece), slope = looked_up(in.slopes, piece), bent = slope;
-    if (in.bends) bent = fma(h, looked_up(in.beyond[0], piece), slope);
+    if (in.carried == bent_slope) bent = fma(h, looked_up(in.beyond[0], piece), slope);
     Floats s = fma(h, bent, value), lost = fma(h, bent, value - s);
     if (in.has_zero) lost += looked_up(in.rests, piece);
-    if (!in.bends) return {s, fma(square, looked_up_polynomial(in.beyond, piece, h, square), lost)};
-    Floats lost_by_slope = fma(h, looked_up(in.beyond[0], piece), slope - bent);
-    return {s, fma(h, fma(square, looked_up_polynomial<1>(in.beyond, piece, h, square), lost_by_slope), lost)};
+    if (in.carried == bent_slope) {
+        Floats lost_by_slope = fma(h, looked_up(in.beyond[0], piece), slope - bent);
+        return {s, fma(h, fma(square, looked_up_polynomial<1>(in.beyond, piece, h, square), lost_by_slope), lost)};
+    }
+    Floats beyond = looked_up_polynomial(in.beyond, piece, h, square);
+    if (in.carried == line) return {s, fma(square, beyond, lost)};
+    Floats sum = fma(square, beyond, s);
+    return {sum, lost + fma(square, beyond, s - sum)};
 }
 // t from 0 to the end. The pieces' middles are multiples of their length, and the first one is half as long.
 template <size_t pieces, int count>
 SOFTFLOOR_INLINE SignedSum value_of(const coefficients::Pieces<pieces, count>& in, Floats t) {
-    auto [high, low] = value_of(in.raised, Bits(fma(t, lanes_of(in.per_unit), lanes_of(0x1.8p23f))), t);
+    auto [high, low] = value_of(in.expansions, Bits(fma(t, lanes_of(in.per_unit), lanes_of(0x1.8p23f))), t);
     return {high, low};
 }
 // 1 - a for positive x, and a for others.
-SOFTFLOOR_INLINE SignedSum one_less_above_zero(Floats x, SignedSum a) {
-    Floats one = lanes_of(raise), high = one - a.high, low = ((one - high) - a.high) - a.low;
+SOFTFLOOR_INLINE SignedSum one_less_above_zero(Floats x, SignedSum a, float unit = raise) {
+    Floats one = lanes_of(unit), high = one - a.high, low = ((one - high) - a.high) - a.low;
     Bits is_below = Bits(x) < 0;
     return {select(is_below, a.high, high), select(is_below, a.low, low)};
 }
@@ -63,6 +70,10 @@ template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Floats x
 }
 template <class T> SOFTFLOOR_INLINE Floats rounded_product(SignedSum a, Floats x) {
     return with_sign(fma(a.high, x, a.low * x) * (1 / raise), Floats(Bits(a.high) ^ Bits(x)));
+}
+template <class T> SOFTFLOOR_INLINE Floats rounded_product(SignedSum a, Sum<Floats> x) {
+    Floats product = fma(a.high, x.high, fma(a.high, x.low, a.low * x.high)) * (1 / raise);
+    return with_sign(product, Floats(Bits(a.high) ^ Bits(x.high)));
 }
 // At the number next to a zero all is in the low part: normalised, so that x.low counts for it, too.
 template <class T> SOFTFLOOR_INLINE Floats rounded_product(RaisedSum a, Sum<Floats> x) {

@@ -3,7 +3,7 @@
 // softplus(+-z) = max(+-z, 0) + log1p(e^-|z|), so both terms are sums of numbers >= 0, and so is the loss: nothing
 // cancels whatever the label. The slope weight * ((1 - y) sigmoid(z) - positive y sigmoid(-z)) is a difference.
 #pragma once
-#include "../math/compensated.hpp"
+#include "binary_lanes.hpp"
 #include "rows.hpp"
 
 namespace softfloor {
@@ -65,48 +65,6 @@ template <class T> struct BinaryTerms {
     }
 };
 
-// The same in float32 arithmetic, for weights of 1 and a label of 0 or 1. With s = z, or -z where the label is 1:
-//   loss = softplus(s) = max(s, 0) + L,  L = log1p(e) = 2 atanh(u),  u = e/(2 + e) <= 1/3,  e = e^-|z|;
-//   slope = sigmoid(s), with the sign of s / z.
-// A label between them has a slope that cancels, for which float32 does not have the digits.
-struct SingleBinaryTerms {
-    float above;        // max(s, 0)
-    Sum<float> tail;    // e
-    bool positive, up;  // the label; s >= 0
-
-    // The error terms of e are normal numbers up to there.
-    static constexpr float limit = 64.0f;
-    template <class T> SOFTFLOOR_INLINE static bool covers(T logit, T label, double positive_weight, double weight) {
-        float y = widen(label);
-        float size = (y == 0) | (y == 1) ? __builtin_fabsf(widen(logit)) : __builtin_inff();
-        return (size <= limit) & (positive_weight == 1) & (weight == 1);
-    }
-    SOFTFLOOR_INLINE SingleBinaryTerms(float logit, float label) {
-        positive = label != 0;
-        float s = positive ? -logit : logit;
-        up = s >= 0;
-        above = up ? s : 0.0f;
-        tail = times(exponential<80>(-__builtin_fabsf(logit)), 1.0f);
-    }
-    SOFTFLOOR_INLINE Sum<float> plus_tail(float whole) const {  // whole > e
-        float high = whole + tail.high;
-        return {high, (tail.high - (high - whole)) + tail.low};
-    }
-    SOFTFLOOR_INLINE float loss() const {
-        // 2 atanh(u) = 2 u + u^3 (2/3 + 2/5 u^2 + ...); what is left out is below 2^-29 of it.
-        constexpr float series[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9, 2.0f / 11, 2.0f / 13, 2.0f / 15};
-        Sum<float> u = divide(tail, plus_tail(2.0f)).pair();
-        float square = u.high * u.high, cubic = u.high * square * polynomial(series, square);
-        Sum<float> sum = error_free_sum(above, 2.0f * u.high);
-        return sum.high + (sum.low + (2.0f * u.low + cubic));
-    }
-    SOFTFLOOR_INLINE float slope(Sum<float> scale) const {
-        Sum<float> size = divide(select(up, Sum<float>{1.0f, 0.0f}, tail), plus_tail(1.0f)).pair();
-        float product = fma(size.high, scale.high, fma(size.high, scale.low, size.low * scale.high));
-        return positive ? -product : product;
-    }
-};
-
 template <class T> struct LossAndSlope {
     T loss, slope;
 };
@@ -121,33 +79,53 @@ template <class T> struct BinaryOperands {
           positive(static_cast<const double*>(in[2])),
           weight(static_cast<const double*>(in[3])) {}
     SOFTFLOOR_INLINE BinaryTerms<T> terms(size_t i) const { return {z[i], y[i], positive[i], weight[i]}; }
-    SOFTFLOOR_INLINE SingleBinaryTerms single_terms(size_t i) const { return {z[i], y[i]}; }
     SOFTFLOOR_INLINE bool covers(size_t i) const {
         return SingleBinaryTerms::covers(z[i], y[i], positive[i], weight[i]);
     }
-    // store(i, single(i)) where float32 arithmetic covers an entry, store(i, wide(i)) elsewhere. Memory is asked for a
-    // row ahead: rows follow each other.
+    // Whether all are, for labels of -0 perhaps not found out: y - y^2 is zero for 0 and 1 alone.
+    SOFTFLOOR_INLINE bool all_are_covered(size_t begin, size_t end) const {
+        uint32_t labels = 0, largest = 0;
+        uint64_t weights = 0;
+        for_each(end - begin, [&](size_t k) {
+            float label = widen(y[begin + k]);
+            uint32_t size = float_to_bits(__builtin_fabsf(widen(z[begin + k])));
+            labels |= float_to_bits(__builtin_fmaf(-label, label, label));
+            largest = size > largest ? size : largest;
+        });
+        for_each(end - begin, [&](size_t k) {
+            weights |= (double_to_bits(positive[begin + k]) ^ double_to_bits(1)) |
+                       (double_to_bits(weight[begin + k]) ^ double_to_bits(1));
+        });
+        return !labels & !weights & (largest <= float_to_bits(SingleBinaryTerms::limit));
+    }
+    // single(begin, count, loss, slope) where float32 arithmetic covers entries, store(i, wide(i)) elsewhere. Memory is
+    // asked for a row ahead: rows follow each other.
     static constexpr size_t part = 512;
-    template <class Single, class Wide, class Store>
-    SOFTFLOOR_INLINE void each(size_t n, Single single, Wide wide, Store store) const {
+    template <bool has_slope, class Single, class Wide>
+    SOFTFLOOR_INLINE void each(size_t n, T* loss, T* slope, Single single, Wide wide) const {
+        auto store = [=](size_t i, LossAndSlope<T> result) __attribute__((always_inline)) {
+            loss[i] = result.loss;
+            if constexpr (has_slope) slope[i] = result.slope;
+        };
         for (size_t begin = 0; begin < n; begin += part) {
             size_t end = n - begin < part ? n : begin + part, count = end - begin;
             for (size_t i = begin; i < end; i += 64 / sizeof(T)) {
                 __builtin_prefetch(z + n + i);
                 __builtin_prefetch(y + n + i);
             }
-            uint32_t covered = 0;
-            for_each(count, [&](size_t k) { covered += covers(begin + k); });
+            size_t covered = all_are_covered(begin, end) ? count : 0;
+            if (!covered) for_each(count, [&](size_t k) { covered += covers(begin + k); });
             if (covered == count) {
-                for_each(count, [&](size_t k) { store(begin + k, single(begin + k)); });
+                single(begin, count, loss + begin, has_slope ? slope + begin : nullptr);
             } else if (covered == 0) {
                 for_each(count, [&](size_t k) { store(begin + k, wide(begin + k)); });
             } else {
+                T losses[part], slopes[part];
+                single(begin, count, losses, slopes);
                 for_each(count, [&](size_t k) {
-                    LossAndSlope<T> one = single(begin + k), other = wide(begin + k);
+                    LossAndSlope<T> other = wide(begin + k);
                     bool by_single = covers(begin + k);
-                    store(begin + k,
-                          LossAndSlope<T>{by_single ? one.loss : other.loss, by_single ? one.slope : other.slope});
+                    store(begin + k, {by_single ? losses[k] : other.loss, by_single ? slopes[k] : other.slope});
                 });
             }
         }
@@ -158,12 +136,14 @@ struct SigmoidCrossEntropy {  // (n),(n),(n),(n)->(n): logits, labels, weight of
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         BinaryOperands<T> operands(in);
         T* loss = static_cast<T*>(out[0]);
-        auto wide = [&](size_t i) { return LossAndSlope<T>{operands.terms(i).loss(), {}}; };
-        auto store = [&](size_t i, LossAndSlope<T> result) { loss[i] = result.loss; };
         if constexpr (sizeof(T) == 4)
-            operands.each(
-                n, [&](size_t i) { return LossAndSlope<T>{operands.single_terms(i).loss(), {}}; }, wide, store);
-        else for_each(n, [&](size_t i) { store(i, wide(i)); });
+            operands.template each<false>(
+                n, loss, nullptr,
+                [&](size_t begin, size_t count, T* to, T*) {
+                    binary_in_lanes<false>(operands.z + begin, operands.y + begin, {}, to, nullptr, count);
+                },
+                [&](size_t i) { return LossAndSlope<T>{operands.terms(i).loss(), {}}; });
+        else for_each(n, [&](size_t i) { loss[i] = operands.terms(i).loss(); });
     }
 };
 
@@ -177,23 +157,24 @@ struct SigmoidCrossEntropyValueAndGrad {
             BinaryTerms<T> terms = operands.terms(i);
             return LossAndSlope<T>{terms.loss(), terms.slope(scale)};
         };
-        auto store = [&](size_t i, LossAndSlope<T> result) {
-            loss[i] = result.loss;
-            gradient[i] = result.slope;
-        };
         if constexpr (sizeof(T) == 4) {
-            Sum<float> parts = split(scale);
-            auto single = [&](size_t i) {
-                SingleBinaryTerms terms = operands.single_terms(i);
-                return LossAndSlope<T>{terms.loss(), terms.slope(parts)};
+            auto single = [&](size_t begin, size_t count, T* losses, T* slopes) {
+                binary_in_lanes<true>(operands.z + begin, operands.y + begin, split(scale), losses, slopes, count);
             };
-            auto half_wide = [&](size_t i) {
-                return LossAndSlope<T>{operands.single_terms(i).loss(), operands.terms(i).slope(scale)};
+            auto half_wide = [&](size_t begin, size_t count, T* losses, T* slopes) {
+                T wide_slopes[BinaryOperands<T>::part];  // apart: slopes may take the place of logits
+                for_each(count, [&](size_t k) { wide_slopes[k] = operands.terms(begin + k).slope(scale); });
+                binary_in_lanes<false>(operands.z + begin, operands.y + begin, {}, losses, nullptr, count);
+                for_each(count, [&](size_t k) { slopes[k] = wide_slopes[k]; });
             };
-            if (splits(scale)) operands.each(n, single, wide, store);
-            else operands.each(n, half_wide, wide, store);
+            if (splits(scale)) operands.template each<true>(n, loss, gradient, single, wide);
+            else operands.template each<true>(n, loss, gradient, half_wide, wide);
         } else {
-            for_each(n, [&](size_t i) { store(i, wide(i)); });
+            for_each(n, [&](size_t i) {
+                LossAndSlope<T> result = wide(i);
+                loss[i] = result.loss;
+                gradient[i] = result.slope;
+            });
         }
     }
 };
@@ -228,14 +209,19 @@ struct SigmoidCrossEntropyTotalAndGrad {  // (n),(n),(n),(n),()->(),(n)
     }
 };
 
-struct NumbersOutside {  // (n),()->(): how many are not in [0, largest]; NaN is not
+// (n),()->(): how many are not in [0, largest]; NaN is not. Compared in the format of float or double that holds them,
+// which is largest's as well, or ends before it.
+struct NumbersOutside {
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+        using Real = decltype(widen(T()));
         const T* numbers = static_cast<const T*>(in[0]);
         double largest_allowed = *static_cast<const double*>(in[1]);
-        uint64_t outside = 0;
+        constexpr Real end = sizeof(Real) == 4 ? Real(largest<double>) : Real(largest<Pair>);
+        Real most = largest_allowed < double(end) ? Real(largest_allowed) : end;
+        uint32_t outside = 0;
         for_each(n, [&](size_t i) {
-            double x = WideRow<T>::number(numbers[i]);
-            outside += !((x >= 0) & (x <= largest_allowed));
+            Real x = widen(numbers[i]);
+            outside += !((x >= 0) & (x <= most));
         });
         *static_cast<double*>(out[0]) = double(outside);
     }

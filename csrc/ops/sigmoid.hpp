@@ -17,12 +17,13 @@ struct Sigmoid {
                 {e.mantissa * square(r), e.power}};
     }
 
+    static constexpr bool value_is_never_tiny = true;
     // 1/(1 + e^-x); the slope from |x|, so that it is even to the bit.
     template <class Real> static constexpr Real compensated_limit = moderate_exponent<Real>;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         auto e = exponential(-absolute(x));
         auto slope = times_square(e, divide(Real(1), one_plus_moderate(e)));
-        return CompensatedJet{divide(Real(1), one_plus_moderate(exponential(-x))), slope};
+        return CompensatedJet{Reciprocal<Real>{one_plus_moderate(exponential(-x))}, slope};
     }
     // Values are as fast without tables. Far from 0, sigmoid'(x) = tanh'(x/2)/4.
     static constexpr float near = coefficients::sigmoid_slope.end;
@@ -144,11 +145,12 @@ struct Silu {
     // For beta = 1: x s, s = 1/(1 + e^-x), and s (1 + x u) with u = 1 - s = e^-x s.
     template <class Real> static constexpr Real compensated_limit = moderate_exponent<Real>;
     static constexpr double compensated_parameter = 1.0;
+    static constexpr bool value_is_times_x = true;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         Sum<Real> d = one_plus_moderate(exponential(-x));
         auto s = divide(Real(1), d);
         auto slope = rising_slope(s, Sum<Real>{x, Real(0)});
-        return CompensatedJet{divide(x, d), around(coefficients::In<Real>::silu_zero, x, slope)};
+        return CompensatedJet{TimesReciprocal<Real>{x, d}, around(coefficients::In<Real>::silu_zero, x, slope)};
     }
     // The slope of float32, a tail below zero and 1 less the same tail above.
     static constexpr float near = coefficients::silu_slope.end;
