@@ -13,8 +13,8 @@ from fitting import evaluate, float32, hexadecimal, rounded_one_by_one
 
 #: Beside the whole, what a square's term may come to if its rounding errors are not carried.
 LARGE = 0.22
-#: As in csrc/math/pieces.hpp.
-RAISED = 40
+#: What falls is computed 2^RAISED times as large; of tails, the factor 2^RAISED_FACTOR times.
+RAISED, RAISED_FACTOR = 72, 32
 
 
 def table(numbers):
@@ -161,7 +161,9 @@ def every():
         "    Carried carried;",
         "    Table<float, pieces> points, values, rests, slopes, beyond[count];",
         "};",
-        f"// f(-t) from 0 to end in pieces of one length; slopes are 2^{RAISED} times as large.",
+        "// What falls is computed 2^raised times as large, of tails the factor 2^raised_factor times.",
+        f"constexpr int raised = {RAISED}, raised_factor = {RAISED_FACTOR};",
+        "// f(-t) from 0 to end in pieces of one length; slopes are raised.",
         "template <size_t pieces, int count> struct Pieces {",
         "    float per_unit, end;",
         "    Expansions<pieces, count> expansions;",

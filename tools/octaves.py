@@ -120,7 +120,7 @@ class Tail:
             f"// {self.name.replace('_', ' ')} up to {self.end}: relative error {expansions.largest_error(pieces)}",
             f"constexpr Tail<{self.degree - 1}> {self.name} = {{",
             f"    {hexadecimal(self.shift)}f, {hexadecimal(last)}f, {hexadecimal(self.cap)}f,",
-            *expansions.lines(pieces, "line_and_square"),
+            *expansions.lines(pieces, "line_and_square", expansions.RAISED_FACTOR),
             "};",
         ]
 

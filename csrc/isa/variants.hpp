@@ -66,42 +66,47 @@ template <class Op, class Real> SOFTFLOOR_INLINE Real if_at_defaults(Real x, Rea
     return only_if(parameter == Element<Real>(Op::compensated_parameter), x);
 }
 
-// Powers of two between which the other factors of a product leave room for its error terms.
+// Between which the other factors of a product leave room for its error terms.
 template <class Real> struct Room;
 template <> struct Room<float> {
-    static constexpr float smallest = 0x1p-90f, largest_of_two = 0x1p60f, largest = 0x1p80f;
+    static constexpr float smallest = 0x1p-90f, largest = 0x1p48f;
 };
 template <> struct Room<double> {
     static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
 };
 // x, or something beyond its limit if the factor is beyond its own; NaN and inf are. Sizes of floats are compared as
 // integers, where subtracting takes the factor's limit to 16, about that of x: one maximum, and no comparison.
-SOFTFLOOR_INLINE double with_bounded(double x, double factor) {
-    return only_if(absolute(factor) <= Room<double>::largest, x);
-}
-constexpr int32_t from_limit_to_16 = int32_t(float_to_bits(Room<float>::largest) - float_to_bits(16));
-SOFTFLOOR_INLINE float with_bounded(float x, float factor) {
-    int32_t size = float_to_bits(absolute(x)), other = float_to_bits(absolute(factor)) - from_limit_to_16;
+constexpr int32_t to_16_from(float limit) { return int32_t(float_to_bits(limit) - float_to_bits(16)); }
+SOFTFLOOR_INLINE float with_bounded(float x, float factor, int32_t to_16 = to_16_from(Room<float>::largest)) {
+    int32_t size = float_to_bits(absolute(x)), other = float_to_bits(absolute(factor)) - to_16;
     return bits_to_float(size > other ? size : other);
 }
-SOFTFLOOR_INLINE Floats with_bounded(Floats x, Floats factor) {
-    return Floats(larger(Bits(absolute(x)), Bits(absolute(factor)) - from_limit_to_16));
+SOFTFLOOR_INLINE Floats with_bounded(Floats x, Floats factor, Bits to_16 = Bits{} + to_16_from(Room<float>::largest)) {
+    return Floats(larger(Bits(absolute(x)), Bits(absolute(factor)) - to_16));
 }
+SOFTFLOOR_INLINE double with_bounded(double x, double factor, double limit = Room<double>::largest) {
+    return only_if(absolute(factor) <= limit, x);
+}
+
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
-template <class Real> SOFTFLOOR_INLINE bool is_not_tiny(Real x) {
-    Real size = absolute(x);
-    return (size == 0 ? Real(1) : size) >= Room<Real>::smallest;
+SOFTFLOOR_INLINE bool is_not_tiny(double x) {
+    double size = absolute(x);
+    return (size == 0 ? 1 : size) >= Room<double>::smallest;
 }
+constexpr uint32_t beyond_tiny = float_to_bits(Room<float>::smallest) - 1u;  // -1 makes zero the largest
+// The low part of a tiny value is lost, which a factor beyond 1 would show: the limit of a factor of the value at x.
+SOFTFLOOR_INLINE int32_t room_beside(float x) {
+    return to_16_from(float_to_bits(absolute(x)) - 1u >= beyond_tiny ? Room<float>::largest : 1.0f);
+}
+SOFTFLOOR_INLINE double room_beside(double x) { return is_not_tiny(x) ? Room<double>::largest_of_two : 1; }
 
 // x, or something beyond its limit if the value at the gate x may not be multiplied by the factor.
 template <class Op, class Real> SOFTFLOOR_INLINE Real with_room(Real x, Real factor) {
-    constexpr bool is_raised = sizeof(Element<Real>) == 4 && requires(Floats x) { as_pair(Op::in_lanes(x).value); };
+    constexpr bool is_raised =
+        sizeof(Element<Real>) == 4 && requires(Floats gate) { as_pair(Op::in_lanes(gate).value); };
     if constexpr (requires { requires Op::value_is_times_x; }) return with_bounded(x, x * factor);
     else if constexpr (is_raised || requires { requires Op::value_is_never_tiny; }) return with_bounded(x, factor);
-    else {  // the low part of a tiny value is lost, which a factor beyond 1 would show
-        Real limit = select(is_not_tiny(x), Room<Real>::largest_of_two, Real(1));
-        return only_if(absolute(factor) <= limit, x);
-    }
+    else return with_bounded(x, factor, room_beside(x));
 }
 
 // ---------------------------------------------- variants: what is computed from the operands at one index

@@ -8,9 +8,9 @@
 namespace softfloor {
 namespace {
 
-// What falls is computed 2^40 times as large: results may be subnormal, and are rounded at the end alone.
-constexpr int raised = 40;
-constexpr float raise = 0x1p40f;
+// What falls is computed 2^72 times as large: results may be subnormal, and are rounded at the end alone.
+constexpr float raise = 0x1p72f;
+static_assert(coefficients::raised == 72);
 struct RaisedSum {
     Floats high, low;
 };

@@ -16,7 +16,8 @@ struct ExponentialInLanes {
     Floats factor, rest;
 };
 // 2^power e^-(y + lacking) from 2^-126 on, y >= 0.
-template <int power = raised> SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Floats y, auto... lacking) {
+template <int power = coefficients::raised - coefficients::raised_factor>
+SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Floats y, auto... lacking) {
     using namespace coefficients;
     Floats shift = lanes_of(0x1.8p23f - 8 * power), shifted = fma(y, lanes_of(eighths_per_one), shift);
     Floats k = shifted - shift;

@@ -32,8 +32,8 @@ struct Sigmoid {
     }
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
         Floats t = absolute(x);
-        auto e = exponential_of_minus<raised - 2>(t);
-        return SlopeInLanes{times(e, coefficients::tanh_slope_tail, 0.5f * t)};
+        auto fourfold = times(exponential_of_minus(t), coefficients::tanh_slope_tail, 0.5f * t);
+        return SlopeInLanes{RaisedSum{0.25f * fourfold.high, 0.25f * fourfold.low}};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
