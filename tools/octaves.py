@@ -126,7 +126,7 @@ class Tail:
 
 
 def tails():
-    gelu, gelu_tanh, silu, tanh = map(records.catalogue.ACTIVATIONS.get, ("gelu", "gelu_tanh", "silu", "tanh"))
+    gelu, gelu_tanh = map(records.catalogue.ACTIVATIONS.get, ("gelu", "gelu_tanh"))
 
     def gaussian(t):
         return t * t / 2
@@ -143,8 +143,6 @@ def tails():
         slope(gelu, gaussian, 0.5, 13.4, 15, 8),
         value(gelu_tanh, records.twice_inner, 0.5, 11, 11, 8),
         slope(gelu_tanh, records.twice_inner, 0.5, 11, 11, 8),
-        slope(silu, lambda t: t, 1.0, 16, 16, 8),
-        slope(tanh, lambda t: 2 * t, 0.75, 11, 11, 8),
     ]
     lines = [
         "// f(-t) = e^-q(t) S(t), t >= 0, with S in half octaves of shift + t (math/tails.hpp). last: where the last",

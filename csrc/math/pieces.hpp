@@ -1,7 +1,8 @@
 // Functions by a polynomial in each of several pieces of their range, whose coefficients are looked up in registers.
 //
-// Slopes that fall no faster than e^-2t have sixteen pieces of equal length from t = 0 on: nothing is divided, and no
-// exponential is computed. Beyond their end, and for all that falls faster, see tails.hpp.
+// What falls no faster than e^-2t has eight or sixteen pieces of equal length from t = 0 on: nothing is divided, and no
+// exponential is computed. Twice as many pieces need two or three coefficients fewer, but AVX2 looks sixteen numbers up
+// in three operations instead of one. Beyond the pieces' end, and for all that falls faster, see tails.hpp.
 #pragma once
 #include "compensated.hpp"
 

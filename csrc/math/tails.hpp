@@ -27,18 +27,23 @@ SOFTFLOOR_INLINE ExponentialInLanes exponential_of_minus(Floats y, auto... lacki
     Floats q = fma(fma(lanes_of(exp_eighth[2]), r, lanes_of(exp_eighth[1])), r, lanes_of(exp_eighth[0]));
     return {Floats(looked_up(eighth_bits, number) - (number << 20)), fma(r * r, q, -r)};
 }
+SOFTFLOOR_INLINE Floats unraised(ExponentialInLanes e) { return fma(e.factor, e.rest, e.factor) * (1 / raise); }
 SOFTFLOOR_INLINE ExponentialInLanes with_sign(ExponentialInLanes e, Floats x) {
     return {with_sign(e.factor, x), e.rest};
 }
 
+// E (high + low), |low| <= 2^-12 |high|.
+SOFTFLOOR_INLINE RaisedSum times(ExponentialInLanes e, Floats high, Floats low) {
+    Floats product = e.factor * high, lost = fma(e.factor, low, fma(e.factor, high, -product));
+    return {product, fma(product + lost, e.rest, lost)};
+}
 // E S, with the rounding error of S's large part carried.
 template <int count>
 SOFTFLOOR_INLINE RaisedSum times(ExponentialInLanes e, const coefficients::Tail<count>& tail, Floats t) {
     Floats place = t + tail.shift;
     if (tail.last > 0) place = at_most(place, tail.last);
     auto [s, lost] = value_of(tail.factor, Bits(place) >> 22, t);
-    Floats product = e.factor * s, low = fma(e.factor, lost, fma(e.factor, s, -product));
-    return {product, fma(product + low, e.rest, low)};
+    return times(e, s, lost);
 }
 // whole - a. The low part is made so that a sum which is zero has the sign of the high one.
 SOFTFLOOR_INLINE RaisedSum less_tail(Floats whole, RaisedSum a) {

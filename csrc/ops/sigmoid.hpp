@@ -8,6 +8,16 @@
 namespace softfloor {
 namespace {
 
+// Far from 0, at t >= 10, a slope is e^-t times a polynomial in it of which two terms are enough: the third is below
+// 2^-28 of the first. From far_cap on it rounds to zero, but not its products with large numbers.
+constexpr float far_limit = 0x1p20f, far_cap = 112;
+SOFTFLOOR_INLINE ExponentialInLanes far_exponential(Floats t) { return exponential_of_minus<coefficients::raised>(t); }
+// e^-t/(1 + e^-t)^2.
+SOFTFLOOR_INLINE RaisedSum far_bell(Floats t) {
+    auto e = far_exponential(at_most(t, far_cap));
+    return times(e, lanes_of(1), -2.0f * unraised(e));
+}
+
 // sigmoid(x) = r for x >= 0 and e r for x < 0; sigmoid'(x) = sigmoid(x) sigmoid(-x) = e r^2 without 1 - sigmoid.
 struct Sigmoid {
     template <class N> SOFTFLOOR_INLINE static Jet<N> at(N x) {
@@ -30,11 +40,8 @@ struct Sigmoid {
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         return SlopeInLanes{value_of(coefficients::sigmoid_slope, absolute(x))};
     }
-    SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
-        Floats t = absolute(x);
-        auto fourfold = times(exponential_of_minus(t), coefficients::tanh_slope_tail, 0.5f * t);
-        return SlopeInLanes{RaisedSum{0.25f * fourfold.high, 0.25f * fourfold.low}};
-    }
+    static constexpr float lanes_limit = far_limit, lanes_limit_of_products = far_cap;
+    SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) { return SlopeInLanes{far_bell(absolute(x))}; }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
         auto e = plain_exponential(-size), growing = plain_exponential(-x);
@@ -87,11 +94,10 @@ struct Tanh {
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         return CompensatedJet{value_in_lanes(x), value_of(coefficients::tanh_slope, absolute(x))};
     }
+    static constexpr float lanes_limit = far_limit, lanes_limit_of_products = far_cap / 2;
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
-        using namespace coefficients;
-        Floats t = absolute(x);
-        auto slope = times(exponential_of_minus(2.0f * t), tanh_slope_tail, at_most(t, tanh_slope_tail.cap));
-        return CompensatedJet{value_in_lanes(x), slope};
+        RaisedSum quarter = far_bell(2.0f * absolute(x));
+        return CompensatedJet{value_in_lanes(x), RaisedSum{4.0f * quarter.high, 4.0f * quarter.low}};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         float size = absolute(x);
@@ -157,10 +163,12 @@ struct Silu {
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         return SlopeInLanes{one_less_above_zero(x, value_of(coefficients::silu_slope, absolute(x)))};
     }
+    static constexpr float lanes_limit = far_limit, lanes_limit_of_products = far_cap;
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
-        Floats t = absolute(x);
-        auto e = with_sign(exponential_of_minus(t), x);
-        return SlopeInLanes{less_tail(step_at_zero(x), times(e, coefficients::silu_slope_tail, t))};
+        Floats t = at_most(absolute(x), far_cap), twice = t + t;
+        auto e = far_exponential(t);
+        auto below = times(e, 1.0f - t, (twice - 1.0f) * unraised(e));
+        return SlopeInLanes{one_less_above_zero(x, {below.high, below.low})};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         auto e = plain_exponential(-x);
