@@ -55,6 +55,31 @@ def test_values_and_gradients(dtype):
             assert error <= allowed + share * size, (z[i], y[i])
 
 
+@pytest.mark.parametrize("label", (0, 1))
+def test_certain_labels_in_float32(label):
+    """A thin sample of every exponent, against extended precision: labels of 0 and 1 have arithmetic of their own."""
+    sizes = np.arange(0, np.float32(100).view(np.int32), 9973, np.int32).view(np.float32)
+    z = np.concatenate([sizes, -sizes])
+    y = np.full_like(z, label)
+    wide = z.astype(np.longdouble) * (1 - 2 * label)
+    small = np.exp(-np.abs(wide))
+    loss = np.maximum(wide, 0) + np.log1p(small)
+    slope = np.where(wide > 0, 1, small) / (1 + small) * (1 - 2 * label)
+    results = cross_entropy.value_and_grad(z, y, reduction="none")
+    for computed, exactly in zip(results, (loss, slope), strict=True):
+        unit = np.spacing(np.abs(exactly).astype(np.float32)).astype(np.longdouble)
+        assert np.max(np.abs(computed - exactly) / unit) < 1
+    for cpu in sf.cpu.available():
+        with sf.cpu.use(cpu):
+            for one, other in zip(cross_entropy.value_and_grad(z, y, reduction="none"), results, strict=True):
+                assert_same_bits(one, other)
+            # Alone, beside entries of which some need wider arithmetic, and in place.
+            mixed = cross_entropy(np.append(z, np.float32(200)), np.append(y, np.float32(0.5)), reduction="none")
+            assert_same_bits(mixed[:-1], results[0])
+            own = z.copy()
+            assert_same_bits(cross_entropy.value_and_grad(own, y, reduction="none", out=own)[1], results[1])
+
+
 def test_the_truth_is_the_catalogue_s_formula():
     xp, record = formula.mpfr(400), catalogue.ROWS["sigmoid_cross_entropy"]
     for z, y in ((0.3, 0.25), (-7.0, 1.0), (20.0, 0.0)):
