@@ -205,7 +205,8 @@ SOFTFLOOR_INLINE T rounded_product(Number<Real> a, Real x) {
     return rounded_product<T>(as_pair(a), x);
 }
 
-// 1/d and x/d, to be multiplied before they are divided: no digit of the factors is lost, however small one is.
+// 1/d and x/d, to be multiplied before they are divided: no digit of the factors is lost, however small one is. Times 1
+// they have the bits of the quotient.
 template <class Real> struct Reciprocal {
     Sum<Real> d;
 };
@@ -224,7 +225,7 @@ template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(Reciprocal<Rea
 }
 template <class T, class Real> SOFTFLOOR_INLINE T rounded_product(TimesReciprocal<Real> a, Real x) {
     Real product = a.x * x, lost = fma(a.x, x, -product), reciprocal = Real(1) / (a.d.high + a.d.low);
-    Real q = product * reciprocal, excess = fma(q, a.d.high, -product) + fma(q, a.d.low, -lost);
+    Real q = product * reciprocal, excess = fma(q, a.d.low, fma(q, a.d.high, -product)) - lost;
     return rounded<T>(Quotient<Real>{q, excess, reciprocal});
 }
 
