@@ -2,9 +2,10 @@
 
 python -m benchmarks.cycles
 
-The bound counts the instructions of the kernel's loop per vector, as the extension module has them: two vector
-operations start per cycle, and a division occupies the divider for some cycles (figures of Intel's cores since 2019, as
-published by uops.info). Loads, stores and register copies run beside them and do not count. Needs objdump (binutils).
+The bound counts the instructions of the kernel's loop per vector, as the extension module has them, against how many
+vector operations the processor starts per cycle, how many of them may multiply, and for how long a division occupies
+the divider (figures as published by uops.info). Loads, stores and register copies run beside them and do not count.
+Needs objdump (binutils), and a C compiler for a chain of multiplications that tells the clock.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import json
 import re
 import struct
 import subprocess
+import tempfile
 import time
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +32,44 @@ from . import machine
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "cycles.json"
 VARIANTS = {"value": "Value", "derivative": "Derivative", "value_and_derivative": "ValueAndDerivative", "vjp": "Vjp"}
 REGISTERS = {"v4": "zmm", "v3": "ymm"}
-#: Cycles that one division of 32-bit floats keeps the divider busy, by register.
-DIVIDER = {"zmm": 10, "ymm": 5}
-PORTS = {"zmm": 2, "ymm": 3}  # vector operations per cycle; 512-bit ones occupy two ports of the three as one
-MULTIPLIERS = 2  # of which so many multiply and add
 
-_MULTIPLY = re.compile(r"^v(?:fn?m(?:add|sub)\d*|add|sub|mul|div)ps$")
+
+@dataclass(frozen=True)
+class Ports:
+    """Of one register width: operations per cycle, how many of them multiply, and cycles per division of floats."""
+
+    operations: float
+    multiplications: float
+    adds_elsewhere: bool  # additions do not take the multipliers' place
+    division: float
+
+
+#: By vendor and family of the processor; else Intel's cores since 2019, where 512-bit operations take two ports as one.
+_INTEL = {"zmm": Ports(2, 2, False, 10), "ymm": Ports(3, 2, False, 5)}
+_ZEN_5 = {"zmm": Ports(4, 2, True, 2.5), "ymm": Ports(4, 2, True, 2.5)}  # division as measured
+_ZEN_4 = {"zmm": Ports(2, 1, True, 10), "ymm": Ports(4, 2, True, 5)}
+PORTS = {("AuthenticAMD", 26): _ZEN_5, ("AuthenticAMD", 25): _ZEN_4}
+
+#: 3 cycles each on every x86-64 processor of the last fifteen years, one after the other.
+_CHAIN = """
+#include <stdio.h>
+#include <time.h>
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+int main(void) {
+    double fastest = 1e9;
+    for (int round = 0; round < 20; ++round) {
+        double start = now();
+        for (int i = 0; i < 1000000; ++i)
+            __asm__ volatile("imul %%rax, %%rax; imul %%rax, %%rax; imul %%rax, %%rax; imul %%rax, %%rax" ::: "rax");
+        double elapsed = now() - start;
+        if (elapsed < fastest) fastest = elapsed;
+    }
+    printf("%.6f", 12e6 / fastest / 1e9);
+}
+"""
+
+_MULTIPLY = re.compile(r"^v(?:fn?m(?:add|sub)\d*|mul|div)ps$")
+_ADD = re.compile(r"^v(?:add|sub)ps$")
 _FREE = re.compile(r"^v(?:mov|broadcast|pbroadcast)")
 
 
@@ -100,7 +135,8 @@ def instructions(kernel: str, register: str, outputs: int) -> dict[str, float] |
             vectors = _vectors(loop, register, outputs)
             counts = {
                 "operations": round(len(names) / vectors, 1),
-                "multiplications and additions": sum(bool(_MULTIPLY.match(name)) for name in names) / vectors,
+                "multiplications": sum(bool(_MULTIPLY.match(name)) for name in names) / vectors,
+                "additions": sum(bool(_ADD.match(name)) for name in names) / vectors,
                 "divisions": names.count("vdivps") / vectors,
             }
             if best is None or counts["operations"] > best["operations"]:
@@ -119,11 +155,12 @@ def instructions_of(operation: str, variant: str, register: str) -> dict[str, fl
     return counts
 
 
-def lower_bound(counts: dict[str, float], register: str) -> float:
+def lower_bound(counts: dict[str, float], ports: Ports) -> float:
+    on_multipliers = counts["multiplications"] + (0 if ports.adds_elsewhere else counts["additions"])
     return max(
-        counts["operations"] / PORTS[register],
-        counts["multiplications and additions"] / MULTIPLIERS,
-        counts["divisions"] * DIVIDER[register],
+        counts["operations"] / ports.operations,
+        on_multipliers / ports.multiplications,
+        counts["divisions"] * ports.division,
     )
 
 
@@ -141,17 +178,27 @@ def nanoseconds_per_element(call: Any, small: int = 4096, large: int = 8192) -> 
     return (fastest[1] - fastest[0]) / (large - small)
 
 
-def clock_in_gigahertz() -> float | None:
-    match = re.search(r"cpu MHz\s*:\s*([\d.]+)", Path("/proc/cpuinfo").read_text())
-    return float(match[1]) / 1000 if match else None
+def clock_in_gigahertz() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "chain"
+        subprocess.run(["cc", "-O1", "-x", "c", "-", "-o", program], input=_CHAIN, text=True, check=True)
+        return float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
+
+
+def family() -> tuple[str, int]:
+    facts = dict(re.findall(r"^(vendor_id|cpu family)\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+    return facts.get("vendor_id", ""), int(facts.get("cpu family", 0))
 
 
 def measure() -> dict[str, Any]:
     sf.threads.set(1)
-    clock = clock_in_gigahertz()
-    if clock is None:
-        raise SystemExit("the clock of this machine is unknown: /proc/cpuinfo has no 'cpu MHz'")
-    data: dict[str, Any] = {"processor": machine.processor(), "clock in GHz": round(clock, 3), "kernels": []}
+    clock, ports = clock_in_gigahertz(), PORTS.get(family(), _INTEL)
+    data: dict[str, Any] = {
+        "processor": machine.processor(),
+        "clock in GHz": round(clock, 2),
+        "ports": {name: asdict(ports[register]) for name, register in REGISTERS.items()},
+        "kernels": [],
+    }
     for instruction_set, register in REGISTERS.items():
         if instruction_set not in sf.cpu.available():
             continue
@@ -179,7 +226,7 @@ def measure() -> dict[str, Any]:
                         "function": name,
                         "variant": variant,
                         **(counts or {}),
-                        "cycles at least": round(lower_bound(counts, register), 1) if counts else None,
+                        "cycles at least": round(lower_bound(counts, ports[register]), 1) if counts else None,
                         "cycles measured": round(elapsed * clock * lanes, 1),
                     }
                 )
@@ -189,16 +236,17 @@ def measure() -> dict[str, Any]:
 
 def markdown(data: dict[str, Any]) -> str:
     """The section of docs/performance.md."""
+    ports = "; ".join(
+        f"{name}: {p['operations']} operations per cycle, {p['multiplications']} of which multiply"
+        f"{'' if p['adds_elsewhere'] else ' or add'}, {p['division']} cycles per division"
+        for name, p in data["ports"].items()
+    )
     text = (
         "## Cycles per vector\n\n"
-        f"Written by `python -m benchmarks.cycles`, on {data['processor']}. float32 in the first-level cache, "
-        "one thread: cycles per vector of "
-        f"16 (v4) or 8 (v3) elements at {data['clock in GHz']} GHz, the clock that the system names, beside what the "
-        "loop's instructions need at least: vector operations over the ports that take them (v4: 2 per cycle; v3: 3, "
-        "of which 2 multiply or add), divisions over the divider (v4: 10 cycles, v3: 5). These are figures of Intel's "
-        "cores; on Zen 4 a multiplication of 16 elements occupies the multiplier for a cycle, so that loops of many "
-        "multiplications come to one cycle for each, and Zen 5 starts twice as many. A processor that runs faster "
-        "than the clock named here takes more cycles than measured.\n\n"
+        f"Written by `python -m benchmarks.cycles`, on {data['processor']} at {data['clock in GHz']} GHz, by a chain "
+        "of multiplications. float32 in the first-level cache, one thread: cycles per vector of 16 (v4) or 8 (v3) "
+        f"elements, beside what the loop's instructions need at least ({ports}). What is above it is waiting: each "
+        "vector's operations depend on one another, and a processor holds only so many of them at once.\n\n"
         "| kernel | v4 operations | divisions | at least | measured | v3 at least | measured |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
     )

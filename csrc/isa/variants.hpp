@@ -75,7 +75,8 @@ template <> struct Room<double> {
     static constexpr double smallest = 0x1p-900, largest_of_two = 0x1p480, largest = 0x1p960;
 };
 // x, or something beyond its limit if the factor is beyond its own; NaN and inf are. Sizes of floats are compared as
-// integers, where subtracting takes the factor's limit to 16, about that of x: one maximum, and no comparison.
+// integers, where subtracting takes the factor's limit to 16, about that of x: one maximum, and no comparison. So what
+// the last argument says of that limit is the limit itself for double, and what is subtracted for float.
 constexpr int32_t to_16_from(float limit) { return int32_t(float_to_bits(limit) - float_to_bits(16)); }
 SOFTFLOOR_INLINE float with_bounded(float x, float factor, int32_t to_16 = to_16_from(Room<float>::largest)) {
     int32_t size = float_to_bits(absolute(x)), other = float_to_bits(absolute(factor)) - to_16;

@@ -8,8 +8,8 @@
 namespace softfloor {
 namespace {
 
-// Far from 0, at t >= 10, a slope is e^-t times a polynomial in it of which two terms are enough: the third is below
-// 2^-28 of the first. From far_cap on it rounds to zero, but not its products with large numbers.
+// Far from 0, at t >= 10, a slope is e^-t times a series in it of which two terms are enough: the third is below 2^-27
+// of the first. From far_cap on it rounds to zero; its products with large numbers may not.
 constexpr float far_limit = 0x1p20f, far_cap = 112;
 SOFTFLOOR_INLINE ExponentialInLanes far_exponential(Floats t) { return exponential_of_minus<coefficients::raised>(t); }
 // e^-t/(1 + e^-t)^2.
@@ -35,7 +35,7 @@ struct Sigmoid {
         auto slope = times_square(e, divide(Real(1), one_plus_moderate(e)));
         return CompensatedJet{Reciprocal<Real>{one_plus_moderate(exponential(-x))}, slope};
     }
-    // Values are as fast without tables. Far from 0, sigmoid'(x) = tanh'(x/2)/4.
+    // The slope of float32. Values are as fast without tables.
     static constexpr float near = coefficients::sigmoid_slope.end;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         return SlopeInLanes{value_of(coefficients::sigmoid_slope, absolute(x))};
@@ -167,7 +167,7 @@ struct Silu {
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {
         Floats t = at_most(absolute(x), far_cap), twice = t + t;
         auto e = far_exponential(t);
-        auto below = times(e, 1.0f - t, (twice - 1.0f) * unraised(e));
+        auto below = times(e, 1.0f - t, (twice - 1.0f) * unraised(e));  // e (1 + e - t)/(1 + e)^2
         return SlopeInLanes{one_less_above_zero(x, {below.high, below.low})};
     }
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
