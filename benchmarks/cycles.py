@@ -2,10 +2,9 @@
 
 python -m benchmarks.cycles
 
-The bound counts the instructions of the kernel's loop per vector, as the extension module has them, against how many
-vector operations the processor starts per cycle, how many of them may multiply, and for how long a division occupies
-the divider (figures as published by uops.info). Loads, stores and register copies run beside them and do not count.
-Needs objdump (binutils), and a C compiler for a chain of multiplications that tells the clock.
+The bound counts the instructions of the kernel's loop per vector, as the extension module has them, against what the
+processor starts per cycle, which a program in C measures (ports.c, with the clock). Loads, stores and register copies
+run beside them and do not count. Needs objdump (binutils) and a C compiler.
 """
 
 from __future__ import annotations
@@ -32,41 +31,18 @@ from . import machine
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "cycles.json"
 VARIANTS = {"value": "Value", "derivative": "Derivative", "value_and_derivative": "ValueAndDerivative", "vjp": "Vjp"}
 REGISTERS = {"v4": "zmm", "v3": "ymm"}
+SOURCE = Path(__file__).with_name("ports.c")
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Of one register width: operations per cycle, how many of them multiply, and cycles per division of floats."""
+    """What starts per cycle, of vectors of one width; but cycles per division of floats."""
 
     operations: float
     multiplications: float
-    adds_elsewhere: bool  # additions do not take the multipliers' place
+    multiplications_and_additions: float
     division: float
 
-
-#: By vendor and family of the processor; else Intel's cores since 2019, where 512-bit operations take two ports as one.
-_INTEL = {"zmm": Ports(2, 2, False, 10), "ymm": Ports(3, 2, False, 5)}
-_ZEN_5 = {"zmm": Ports(4, 2, True, 2.5), "ymm": Ports(4, 2, True, 2.5)}  # division as measured
-_ZEN_4 = {"zmm": Ports(2, 1, True, 10), "ymm": Ports(4, 2, True, 5)}
-PORTS = {("AuthenticAMD", 26): _ZEN_5, ("AuthenticAMD", 25): _ZEN_4}
-
-#: 3 cycles each on every x86-64 processor of the last fifteen years, one after the other.
-_CHAIN = """
-#include <stdio.h>
-#include <time.h>
-static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
-int main(void) {
-    double fastest = 1e9;
-    for (int round = 0; round < 20; ++round) {
-        double start = now();
-        for (int i = 0; i < 1000000; ++i)
-            __asm__ volatile("imul %%rax, %%rax; imul %%rax, %%rax; imul %%rax, %%rax; imul %%rax, %%rax" ::: "rax");
-        double elapsed = now() - start;
-        if (elapsed < fastest) fastest = elapsed;
-    }
-    printf("%.6f", 12e6 / fastest / 1e9);
-}
-"""
 
 _MULTIPLY = re.compile(r"^v(?:fn?m(?:add|sub)\d*|mul|div)ps$")
 _ADD = re.compile(r"^v(?:add|sub)ps$")
@@ -156,10 +132,10 @@ def instructions_of(operation: str, variant: str, register: str) -> dict[str, fl
 
 
 def lower_bound(counts: dict[str, float], ports: Ports) -> float:
-    on_multipliers = counts["multiplications"] + (0 if ports.adds_elsewhere else counts["additions"])
     return max(
         counts["operations"] / ports.operations,
-        on_multipliers / ports.multiplications,
+        counts["multiplications"] / ports.multiplications,
+        (counts["multiplications"] + counts["additions"]) / ports.multiplications_and_additions,
         counts["divisions"] * ports.division,
     )
 
@@ -178,25 +154,23 @@ def nanoseconds_per_element(call: Any, small: int = 4096, large: int = 8192) -> 
     return (fastest[1] - fastest[0]) / (large - small)
 
 
-def clock_in_gigahertz() -> float:
+def clock_and_ports() -> tuple[float, dict[str, Ports]]:
+    """The clock in GHz, and the ports by instruction set; in halves, for timings are not exact."""
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "chain"
-        subprocess.run(["cc", "-O1", "-x", "c", "-", "-o", program], input=_CHAIN, text=True, check=True)
-        return float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
-
-
-def family() -> tuple[str, int]:
-    facts = dict(re.findall(r"^(vendor_id|cpu family)\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
-    return facts.get("vendor_id", ""), int(facts.get("cpu family", 0))
+        program = Path(folder) / "ports"
+        subprocess.run(["cc", "-O1", SOURCE, "-o", program], check=True)
+        clock, *rates = map(float, subprocess.run([program], capture_output=True, text=True, check=True).stdout.split())
+    widths = [Ports(*(round(2 * rate) / 2 for rate in rates[k : k + 4])) for k in range(0, len(rates), 4)]
+    return clock, dict(zip(list(REGISTERS)[-len(widths) :], widths, strict=True))
 
 
 def measure() -> dict[str, Any]:
     sf.threads.set(1)
-    clock, ports = clock_in_gigahertz(), PORTS.get(family(), _INTEL)
+    clock, ports = clock_and_ports()
     data: dict[str, Any] = {
         "processor": machine.processor(),
         "clock in GHz": round(clock, 2),
-        "ports": {name: asdict(ports[register]) for name, register in REGISTERS.items()},
+        "ports": {name: asdict(each) for name, each in ports.items()},
         "kernels": [],
     }
     for instruction_set, register in REGISTERS.items():
@@ -226,7 +200,7 @@ def measure() -> dict[str, Any]:
                         "function": name,
                         "variant": variant,
                         **(counts or {}),
-                        "cycles at least": round(lower_bound(counts, ports[register]), 1) if counts else None,
+                        "cycles at least": round(lower_bound(counts, ports[instruction_set]), 1) if counts else None,
                         "cycles measured": round(elapsed * clock * lanes, 1),
                     }
                 )
@@ -237,16 +211,17 @@ def measure() -> dict[str, Any]:
 def markdown(data: dict[str, Any]) -> str:
     """The section of docs/performance.md."""
     ports = "; ".join(
-        f"{name}: {p['operations']} operations per cycle, {p['multiplications']} of which multiply"
-        f"{'' if p['adds_elsewhere'] else ' or add'}, {p['division']} cycles per division"
+        f"{name}: {p['operations']:g} operations per cycle, {p['multiplications']:g} multiplications, "
+        f"{p['multiplications_and_additions']:g} of these and additions, {p['division']:g} cycles per division"
         for name, p in data["ports"].items()
     )
     text = (
         "## Cycles per vector\n\n"
-        f"Written by `python -m benchmarks.cycles`, on {data['processor']} at {data['clock in GHz']} GHz, by a chain "
-        "of multiplications. float32 in the first-level cache, one thread: cycles per vector of 16 (v4) or 8 (v3) "
-        f"elements, beside what the loop's instructions need at least ({ports}). What is above it is waiting: each "
-        "vector's operations depend on one another, and a processor holds only so many of them at once.\n\n"
+        f"Written by `python -m benchmarks.cycles`, on {data['processor']} at {data['clock in GHz']} GHz. float32 in "
+        "the first-level cache, one thread: cycles per vector of 16 (v4) or 8 (v3) elements, beside what the loop's "
+        f"instructions need at least, by what this processor starts, measured in the same run ({ports}). What is above "
+        "it is waiting: each vector's operations depend on one another, and a processor holds only so many of them at "
+        "once.\n\n"
         "| kernel | v4 operations | divisions | at least | measured | v3 at least | measured |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
     )

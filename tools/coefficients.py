@@ -342,7 +342,7 @@ def header():
         exponential_of_rows(),
         octaves.tanh(),
         octaves.exponential(),
-        expansions.every(),
+        expansions.tables(),
         octaves.tails(),
     ]
     sections += [normal_tail(), zeros_of_slopes(), compensated()]

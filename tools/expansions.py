@@ -139,9 +139,11 @@ class Pieces:
         ]
 
 
-def every():
+def tables():
+    activations = records.catalogue.ACTIVATIONS
+
     def slope(name, *shape):
-        record = records.catalogue.ACTIVATIONS[name]
+        record = activations[name]
         zeros = tuple(-mpf(zero) for zero in record.facts.derivative.zeros)
         return Pieces(f"{name}_slope", lambda t: records.slope(record, -t), *shape, zeros, RAISED)
 
@@ -149,10 +151,10 @@ def every():
         slope("sigmoid", 16, 12, 7),
         slope("silu", 8, 10, 9),
         slope("tanh", 16, 10, 9),
-        Pieces("sigmoid_tail", lambda t: 1 / (1 + mpmath.exp(t)), 16, 12, 7),
-        Pieces("softplus_tail", lambda t: mpmath.log1p(mpmath.exp(-t)), 16, 12, 7),
+        Pieces("sigmoid_tail", lambda t: records.value(activations["sigmoid"], -t), 16, 12, 7),
+        Pieces("softplus_tail", lambda t: records.softplus(-t), 16, 12, 7),
     ]
-    lines = [
+    text = [
         "// A function in pieces (math/pieces.hpp): its value at a point of each, in two parts, its slope there, and",
         "// what the distance's square is multiplied by.",
         "enum class Carried { line, line_and_square, bent_slope };",
@@ -170,5 +172,5 @@ def every():
         "};",
     ]
     for each in pieces:
-        lines += each.lines()
-    return lines
+        text += each.lines()
+    return text

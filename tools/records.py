@@ -14,7 +14,15 @@ mp.prec = 300
 
 
 class MpmathNamespace:
-    exp, erfc, tanh, cosh, sqrt, pi = mpmath.exp, mpmath.erfc, mpmath.tanh, mpmath.cosh, mpmath.sqrt, mpmath.pi
+    exp, log, erfc, tanh, cosh, sqrt, pi = (
+        mpmath.exp,
+        mpmath.log,
+        mpmath.erfc,
+        mpmath.tanh,
+        mpmath.cosh,
+        mpmath.sqrt,
+        mpmath.pi,
+    )
     decimal = mpf
 
     @staticmethod
@@ -43,4 +51,10 @@ def slope(record, x):
     return record.slope(MpmathNamespace, x, *defaults(record))
 
 
-__all__ = ["ROOT", "catalogue", "slope", "twice_inner", "value"]
+def softplus(z):
+    """log(1 + e^z): the sigmoid's cross-entropy for a label of 0."""
+    (loss,) = catalogue.ROWS["sigmoid_cross_entropy"].formula(MpmathNamespace, [z], [mpf(0)])
+    return loss
+
+
+__all__ = ["ROOT", "catalogue", "slope", "softplus", "twice_inner", "value"]

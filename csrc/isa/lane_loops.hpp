@@ -37,6 +37,17 @@ template <class Variant> struct LaneOperands {
     }
 };
 
+// An operation whose slope in vectors has another text for |x| > near, and that operation by the other text.
+template <class Variant>
+concept HasFar = Variant::has_slope && requires(Floats x) { Variant::Operation::far_in_lanes(x); };
+template <class Op> struct Far : Op {
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) { return Op::far_in_lanes(x); }
+};
+template <class Variant> struct FarOf;
+template <template <class, int> class Variant, class Op, int parameters> struct FarOf<Variant<Op, parameters>> {
+    using Type = Variant<Far<Op>, parameters>;
+};
+
 // Results for what lies far from 0, and those near it as they are. It is rare: a call keeps its registers out of the
 // loop.
 template <class Variant>

@@ -42,17 +42,6 @@ template <class Variant, class T, class Real> constexpr Real limit_of() {
     else if constexpr (has_own) return Op::lanes_limit;
     else return Op::template compensated_limit<Real>;
 }
-// An operation whose slope has another text in vectors far from 0, and that operation by the other text.
-template <class Variant>
-concept HasFar = Variant::has_slope && requires(Floats x) { Variant::Operation::far_in_lanes(x); };
-template <class Op> struct Far : Op {
-    SOFTFLOOR_INLINE static auto in_lanes(Floats x) { return Op::far_in_lanes(x); }
-};
-template <class Variant> struct FarOf;
-template <template <class, int> class Variant, class Op, int parameters> struct FarOf<Variant<Op, parameters>> {
-    using Type = Variant<Far<Op>, parameters>;
-};
-
 template <class Variant, class T, class Real> SOFTFLOOR_INLINE bool covers(Real x, auto... others) {
     return absolute(Variant::measure(x, others...)) <= limit_of<Variant, T, Real>();
 }

@@ -91,7 +91,6 @@ template <class Scalar, size_t count> struct Table {
     }
 };
 template <class Scalar> using Eight = Table<Scalar, 8>;
-template <class Scalar> using Sixteen = Table<Scalar, 16>;
 
 // table[index mod count] per lane: one permutation. AVX2 has none of more than eight numbers, and takes two of them and
 // a choice for sixteen.

@@ -9,9 +9,8 @@
 namespace softfloor {
 namespace {
 
-// What falls is computed 2^72 times as large: results may be subnormal, and are rounded at the end alone.
-constexpr float raise = 0x1p72f;
-static_assert(coefficients::raised == 72);
+// What falls is computed 2^raised times as large: results may be subnormal, and are rounded at the end alone.
+constexpr float raise = __builtin_ldexpf(1, coefficients::raised);
 struct RaisedSum {
     Floats high, low;
 };

@@ -79,9 +79,7 @@ template <class T> struct BinaryOperands {
           positive(static_cast<const double*>(in[2])),
           weight(static_cast<const double*>(in[3])) {}
     SOFTFLOOR_INLINE BinaryTerms<T> terms(size_t i) const { return {z[i], y[i], positive[i], weight[i]}; }
-    SOFTFLOOR_INLINE bool covers(size_t i) const {
-        return SingleBinaryTerms::covers(z[i], y[i], positive[i], weight[i]);
-    }
+    SOFTFLOOR_INLINE bool covers(size_t i) const { return single_binary_covers(z[i], y[i], positive[i], weight[i]); }
     // Whether all are, for labels of -0 perhaps not found out: y - y^2 is zero for 0 and 1 alone.
     SOFTFLOOR_INLINE bool all_are_covered(size_t begin, size_t end) const {
         uint32_t labels = 0, largest = 0;
@@ -96,11 +94,11 @@ template <class T> struct BinaryOperands {
             weights |= (double_to_bits(positive[begin + k]) ^ double_to_bits(1)) |
                        (double_to_bits(weight[begin + k]) ^ double_to_bits(1));
         });
-        return !labels & !weights & (largest <= float_to_bits(SingleBinaryTerms::limit));
+        return !labels & !weights & (largest <= float_to_bits(single_binary_limit));
     }
     // single(begin, count, loss, slope) where float32 arithmetic covers entries, store(i, wide(i)) elsewhere. Memory is
     // asked for a row ahead: rows follow each other.
-    static constexpr size_t part = 512;
+    static constexpr size_t part = binary_part;
     template <bool has_slope, class Single, class Wide>
     SOFTFLOOR_INLINE void each(size_t n, T* loss, T* slope, Single single, Wide wide) const {
         auto store = [=](size_t i, LossAndSlope<T> result) __attribute__((always_inline)) {
@@ -120,12 +118,13 @@ template <class T> struct BinaryOperands {
             } else if (covered == 0) {
                 for_each(count, [&](size_t k) { store(begin + k, wide(begin + k)); });
             } else {
-                T losses[part], slopes[part];
+                T losses[part], slopes[has_slope ? part : 1];
                 single(begin, count, losses, slopes);
                 for_each(count, [&](size_t k) {
                     LossAndSlope<T> other = wide(begin + k);
                     bool by_single = covers(begin + k);
-                    store(begin + k, {by_single ? losses[k] : other.loss, by_single ? slopes[k] : other.slope});
+                    if constexpr (has_slope) other.slope = by_single ? slopes[k] : other.slope;
+                    store(begin + k, {by_single ? losses[k] : other.loss, other.slope});
                 });
             }
         }

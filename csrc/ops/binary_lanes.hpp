@@ -2,88 +2,89 @@
 // where the label is 1:
 //   loss = softplus(s) = max(s, 0) + L,  L = log1p(e^-|z|);   slope = sigmoid(s), with the sign of s / z.
 // A label between them has a slope that cancels, for which float32 does not have the digits. L and sigmoid(-|z|) are
-// looked up by pieces of |z| (math/pieces.hpp); far from 0, which is rare, they come from e = e^-|z|.
+// looked up by pieces of |z| (math/pieces.hpp); far from 0, which is rare, two terms of e = e^-|z| are enough.
 #pragma once
 #include "../math/pieces.hpp"
+#include "rows.hpp"
 
 namespace softfloor {
 namespace {
 
-// Any |z| up to the limit. L = 2 atanh(u), u = e/(2 + e) <= 1/3.
-struct SingleBinaryTerms {
-    float above;        // max(s, 0)
-    Sum<float> tail;    // e
+// Whether float32 arithmetic is for them. The error terms of e are normal numbers up to that |z|.
+constexpr float single_binary_limit = 64.0f;
+template <class T> SOFTFLOOR_INLINE bool single_binary_covers(T logit, T label, double positive_weight, double weight) {
+    float y = widen(label);
+    float size = (y == 0) | (y == 1) ? __builtin_fabsf(widen(logit)) : __builtin_inff();
+    return (size <= single_binary_limit) & (positive_weight == 1) & (weight == 1);
+}
+
+// Far from 0, from |z| = 12 on, L = e - e^2/2 and sigmoid(-|z|) = e - e^2: the next terms are below 2^-34 of e.
+struct FarBinaryTerms {
+    float above;      // max(s, 0)
+    Sum<float> tail;  // e, of which the low part may be a twentieth
+    float e;
     bool positive, up;  // the label; s >= 0
 
-    // The error terms of e are normal numbers up to there.
-    static constexpr float limit = 64.0f;
-    template <class T> SOFTFLOOR_INLINE static bool covers(T logit, T label, double positive_weight, double weight) {
-        float y = widen(label);
-        float size = (y == 0) | (y == 1) ? __builtin_fabsf(widen(logit)) : __builtin_inff();
-        return (size <= limit) & (positive_weight == 1) & (weight == 1);
-    }
-    SOFTFLOOR_INLINE SingleBinaryTerms(float logit, float label) {
+    SOFTFLOOR_INLINE FarBinaryTerms(float logit, float label) {
         positive = label != 0;
         float s = positive ? -logit : logit;
         up = s >= 0;
         above = up ? s : 0.0f;
         tail = times(exponential<80>(-__builtin_fabsf(logit)), 1.0f);
-    }
-    SOFTFLOOR_INLINE Sum<float> plus_tail(float whole) const {  // whole > e
-        float high = whole + tail.high;
-        return {high, (tail.high - (high - whole)) + tail.low};
+        e = tail.high + tail.low;
     }
     SOFTFLOOR_INLINE float loss() const {
-        // 2 atanh(u) = 2 u + u^3 (2/3 + 2/5 u^2 + ...); what is left out is below 2^-29 of it.
-        constexpr float series[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9, 2.0f / 11, 2.0f / 13, 2.0f / 15};
-        Sum<float> u = divide(tail, plus_tail(2.0f)).pair();
-        float square = u.high * u.high, cubic = u.high * square * polynomial(series, square);
-        Sum<float> sum = error_free_sum(above, 2.0f * u.high);
-        return sum.high + (sum.low + (2.0f * u.low + cubic));
+        Sum<float> sum = error_free_sum(above, tail.high);
+        return sum.high + (sum.low + fma(-0.5f * e, e, tail.low));
     }
     SOFTFLOOR_INLINE float slope(Sum<float> scale) const {
-        Sum<float> size = divide(select(up, Sum<float>{1.0f, 0.0f}, tail), plus_tail(1.0f)).pair();
-        float product = fma(size.high, scale.high, fma(size.high, scale.low, size.low * scale.high));
+        Sum<float> small = {tail.high, fma(-e, e, tail.low)};
+        float product = rounded_product<float>(select(up, Sum<float>{1.0f, -e}, small), scale);
         return positive ? -product : product;
     }
 };
 
-// The vector from there on, by the text for any |z|.
-[[gnu::noinline]] inline void far_binary(const float* z, const float* y, Sum<float> scale, float* loss, float* slope) {
-    for (size_t i = 0; i < float_lanes; ++i) {
-        SingleBinaryTerms terms(z[i], y[i]);
+constexpr size_t binary_part = 512;  // entries that are taken together
+
+template <bool has_slope>
+[[gnu::noinline]] void far_binary(const float* z, const float* y, Sum<float> scale, float* loss, float* slope,
+                                  size_t n) {
+    for_each(n, [&](size_t i) {
+        FarBinaryTerms terms(z[i], y[i]);
         loss[i] = terms.loss();
-        slope[i] = terms.slope(scale);
-    }
+        if constexpr (has_slope) slope[i] = terms.slope(scale);
+    });
 }
 
+// Up to a part. From the first vector on that has an entry far from 0, all are computed by both texts.
 template <bool has_slope>
 SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float> scale, float* loss, float* slope,
                                       size_t n) {
     constexpr float near = coefficients::softplus_tail.end;
-    static_assert(near == coefficients::sigmoid_tail.end);
+    static_assert(near == 12 && near == coefficients::sigmoid_tail.end);
+    float far_losses[binary_part], far_slopes[has_slope ? binary_part : 1];
+    bool has_far = false;
+    auto load = [](const float* from, size_t count) __attribute__((always_inline)) {
+        Floats x = {};
+        __builtin_memcpy(&x, from, count * sizeof(float));
+        return x;
+    };
     auto compute = [&](size_t i, size_t count) __attribute__((always_inline)) {
-        Floats logits = {}, labels = {};
-        __builtin_memcpy(&logits, z + i, count * sizeof(float));
-        __builtin_memcpy(&labels, y + i, count * sizeof(float));
-        Floats size = absolute(logits);
+        Floats logits = load(z + i, count), labels = load(y + i, count), size = absolute(logits);
         Bits to_positive = (labels != 0) & INT32_MIN, s = Bits(logits) ^ to_positive;
         SignedSum tail = value_of(coefficients::softplus_tail, size);
-        Floats above = Floats(s > 0 ? s : Bits{}), sum = above + tail.high;
-        Floats larger = above > tail.high ? above : tail.high, smaller = above > tail.high ? tail.high : above;
-        Floats losses = sum + ((smaller - (sum - larger)) + tail.low), slopes = {};
+        Sum<Floats> sum = error_free_sum(Floats(s > 0 ? s : Bits{}), tail.high);
+        Floats losses = sum.high + (sum.low + tail.low), slopes = {};
         if constexpr (has_slope) {
             SignedSum part = one_less_above_zero(Floats(s), value_of(coefficients::sigmoid_tail, size), 1.0f);
-            Floats product = fma(part.high, lanes_of(scale.high),
-                                 fma(part.high, lanes_of(scale.low), part.low * lanes_of(scale.high)));
+            Floats product = rounded_product<Floats>(Sum<Floats>{part.high, part.low}, lanes_of(scale));
             slopes = Floats(Bits(product) ^ to_positive);
         }
         if (any_beyond(Bits(size), near)) [[unlikely]] {
-            Floats far_losses, far_slopes;
-            far_binary(reinterpret_cast<const float*>(&logits), reinterpret_cast<const float*>(&labels), scale,
-                       reinterpret_cast<float*>(&far_losses), reinterpret_cast<float*>(&far_slopes));
-            losses = select(size <= near, losses, far_losses);
-            if constexpr (has_slope) slopes = select(size <= near, slopes, far_slopes);
+            if (!has_far) far_binary<has_slope>(z + i, y + i, scale, far_losses + i, far_slopes + i * has_slope, n - i);
+            has_far = true;
+            losses = select(size <= near, losses, load(far_losses + i, count));
+            if constexpr (has_slope) slopes = select(size <= near, slopes, load(far_slopes + i, count));
         }
         __builtin_memcpy(loss + i, &losses, count * sizeof(float));
         if constexpr (has_slope) __builtin_memcpy(slope + i, &slopes, count * sizeof(float));
