@@ -7,6 +7,14 @@
 namespace softfloor {
 namespace {
 
+// Asks for the memory of an entry to come in `count` rows: the prefetchers of processors do not follow entries that lie
+// a page apart.
+template <class T, bool written = false> SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t entry, size_t count) {
+    constexpr size_t ahead = 8, line = 64;
+    const char* first = x.at(0, entry + ahead);
+    for (size_t k = 0; k < count * sizeof(T); k += line) __builtin_prefetch(first + k, written);
+}
+
 template <class T> struct FloatColumns {
     using Entry = T;
     static constexpr size_t width = column_width, most = most_columns;
@@ -23,14 +31,15 @@ template <class T> struct FloatColumns {
     float entry(size_t row, size_t i) const { return block(row / width * width)[i * width + row % width]; }
 
     // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat. `negative`
-    // takes -x for x.
-    template <bool negative = false>
+    // takes -x for x, and `apart` finds the places of the first maxima.
+    template <bool apart, bool negative = false>
     bool load(const Strided& x, size_t entries, size_t row_count, const Strided* temperature, float* scratch) {
         n = entries, count = row_count, buffer = scratch;
         float maximum[most];
         for (size_t row = 0; row < count; ++row) maximum[row] = -__builtin_inff(), places[row] = 0;
         for (size_t i = 0; i < n; ++i) {
             const T* from = reinterpret_cast<const T*>(x.at(0, i));
+            ask_ahead<T>(x, i, count);
             for (size_t first = 0; first < count; first += width) {
                 float *to = block(first) + i * width, *largest = maximum + first;
                 int32_t *place = places + first, here = int32_t(i);
@@ -39,7 +48,7 @@ template <class T> struct FloatColumns {
                 for (size_t j = 0; j < width; ++j) {
                     float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
                     to[j] = value;
-                    place[j] = value > largest[j] ? here : place[j];
+                    if constexpr (apart) place[j] = value > largest[j] ? here : place[j];
                     largest[j] = value > largest[j] ? value : largest[j];
                 }
             }
@@ -111,6 +120,7 @@ template <class T> struct FloatColumns {
                                 Result result) {
         for (size_t i = 0; i < n; ++i) {
             T* to = reinterpret_cast<T*>(out.at(0, i));
+            ask_ahead<T, true>(out, i, count);
             for (size_t first = 0; first < count; first += width) {
                 const float *from = block(first) + i * width, *a = first_number + first, *b = second_number + first;
 #pragma GCC ivdep

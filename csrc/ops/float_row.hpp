@@ -134,14 +134,16 @@ template <class T> struct FloatRow {
         if (first < chunk && i + first < n) place = i + first;
     }
 
-    template <int which> SOFTFLOOR_INLINE float term(float value) const {
+    template <int which> SOFTFLOOR_INLINE static float term_by(const RowExponential& exponential, float value) {
         if constexpr (which == infinite) return infinite_term(value);
         else return exponential.term<which == plain>(value);
     }
+    template <int which> SOFTFLOOR_INLINE float term(float value) const { return term_by<which>(exponential, value); }
 
     // The terms go into `terms`, which may be the row itself, if they are to be kept. All but that at place are added.
     template <int which, bool keep, bool long_row> [[gnu::noinline]] void add_terms(float* terms) {
         double sums[lanes] = {};
+        const RowExponential own = exponential;  // which no term overwrites
         size_t ahead = long_row ? batched_rows(n) * n : 0;
         for (size_t begin = 0; begin < n; begin += segment) {
             size_t end = n - begin < segment ? n : begin + segment, i = begin;
@@ -155,12 +157,12 @@ template <class T> struct FloatRow {
                     if (result)
                         for (size_t j = 0; j < chunk; j += 16) __builtin_prefetch(result + i + j, 1, 3);
 #pragma GCC ivdep
-                for (size_t j = 0; j < chunk; ++j) to[j] = term<which>(from[j]);
+                for (size_t j = 0; j < chunk; ++j) to[j] = term_by<which>(own, from[j]);
                 add_chunk<chunk>(lane, to, place - i);
             }
             if (i < end) {
                 copy_padded(buffer, x + i, end - i);
-                for (size_t j = 0; j < chunk; ++j) buffer[j] = term<which>(buffer[j]);
+                for (size_t j = 0; j < chunk; ++j) buffer[j] = term_by<which>(own, buffer[j]);
                 if constexpr (keep)
                     for (size_t j = 0; j < chunk; ++j)
                         if (j < end - i) terms[i + j] = buffer[j];

@@ -49,7 +49,7 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         using T = typename Rows::Entry;
         Rows all;
-        if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, nullptr, scratch)) return false;
         all.template add_terms<true, false>();
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
@@ -104,7 +104,7 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
     template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         using T = typename Rows::Entry;
         Rows all;
-        if (!all.load(operands[0], n, count, nullptr, scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, nullptr, scratch)) return false;
         double logit[Rows::most], each[Rows::most];
         for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
         all.template add_terms<true, true>();

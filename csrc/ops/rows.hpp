@@ -79,7 +79,7 @@ struct Softmax {  // (n),()->(n): logits, temperature
     template <class Rows, bool negative = false>
     static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         Rows all;
-        if (!all.template load<negative>(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<false, negative>(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<false, true>();
         return all.write_scaled(operands[2], [&](size_t row) { return all.inverse_total(row); });
     }
@@ -94,7 +94,7 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
     }
     template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         Rows all;
-        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<true, false>();
         return all.write_log(operands[2]);
     }
@@ -127,7 +127,7 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     }
     template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         Rows all;
-        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<true, false>();
         double totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
@@ -151,7 +151,7 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
     template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
         using T = typename Rows::Entry;
         Rows all;
-        if (!all.load(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<false>(operands[0], n, count, &operands[1], scratch)) return false;
         all.template add_terms<false, true>();
         return all.write_scaled(operands[3], [&](size_t k) {
             double cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));

@@ -22,8 +22,9 @@ template <class T, size_t width> struct ShortRows {
     alignas(64) double exact_top[most], top[most], others[most];
     alignas(64) double inverse_totals[most], logs_of_totals[most];
 
-    // False where a row's maximum or temperature asks for another form of the exponential. `negative` takes -x for x.
-    template <bool negative = false>
+    // False where a row's maximum or temperature asks for another form of the exponential. `negative` takes -x for x,
+    // and `apart` finds the places of the first maxima.
+    template <bool apart, bool negative = false>
     bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature, float*) {
         n = length, count = row_count;
         if (temperature)
@@ -37,12 +38,13 @@ template <class T, size_t width> struct ShortRows {
             middle[k] = float(origin.middle), lowest[k] = float(origin.lowest), exact_top[k] = origin.exact_top;
             plain += __builtin_fabsf(maximum[k]) <= float(FloatRow<T>::largest_reach);
         }
-        return plain == int(most);
+        if (plain != int(most)) return false;
+        if constexpr (apart) find_places();
+        return true;
     }
 
     // As add_terms of a row; `apart` keeps the first maximum out of the sum, for the logarithm of the total.
     template <bool apart, bool keep> [[gnu::noinline]] void add_terms() {
-        if constexpr (apart) find_places();
         alignas(64) double sums[most][folded_lanes<double>];
         for (size_t k = count; k < most; ++k)
             for (double& sum : sums[k]) sum = 1.0;

@@ -15,6 +15,8 @@ from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
 LENGTH = 4096
+#: A row of the default weight.
+ONES = np.ones((1, LENGTH))
 
 
 def check_labels(function: str, labels: Any, begins: tuple[int, ...] | None = None) -> None:
@@ -29,6 +31,8 @@ def _check_range(
     function: str, name: str, allowed: str, numbers: Any, largest: float, begins: tuple[int, ...] | None
 ) -> None:
     outside = sigmoid_cross_entropy.gufuncs["outside"]
+    if numbers.ndim == 0 and 0 <= numbers <= largest:
+        return
     if not any(counts.any() for (counts,) in _each_piece(outside, (numbers,), (largest,))):
         return
     index, where = first_place(~((numbers >= 0) & (numbers <= largest)), begins)
@@ -249,6 +253,8 @@ def _each_piece(gufunc: Any, operands: Any, scale: tuple[float, ...], written: A
     inputs, outputs = [_pieces(_flat(operand)) for operand in operands], [_pieces(array) for array in written]
     returned = gufunc.nout - len(outputs)
     for piece in range(2):
+        if not inputs[0][piece].size:
+            continue
         into = (None,) * returned + tuple(output[piece] for output in outputs)
         results = gufunc(*(operand[piece] for operand in inputs), *scale, out=into)
         yield (results if gufunc.nout > 1 else (results,))[:returned]
@@ -262,7 +268,7 @@ def _pieces(flat: Any) -> tuple[Any, Any]:
     """Rows of `LENGTH` entries, and a row of what remains; either may be empty."""
     whole = flat.size // LENGTH * LENGTH
     if flat.strides == (0,) and flat.size:  # one number: rows in memory spare the kernels a copy each
-        row = np.full((1, LENGTH), flat[0])
+        row = ONES if flat.dtype == ONES.dtype and flat[0] == 1 else np.full((1, LENGTH), flat[0])
         return np.broadcast_to(row, (whole // LENGTH, LENGTH)), row[:, : flat.size - whole]
     return flat[:whole].reshape(-1, LENGTH), flat[whole:].reshape(1, -1)
 

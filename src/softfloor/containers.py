@@ -24,6 +24,8 @@ _CLASSES: dict[tuple[str, str], Kind] = {
 
 
 _KINDS: dict[type, Kind | None] = {}
+#: Those of `_KINDS` that are no containers: most calls have nothing else.
+_PLAIN: set[type] = {np.ndarray}
 
 
 def kind_of(value: Any) -> Kind | None:
@@ -32,6 +34,8 @@ def kind_of(value: Any) -> Kind | None:
     if cls not in _KINDS:
         names = ((base.__module__.partition(".")[0], base.__name__) for base in cls.__mro__)
         _KINDS[cls] = next((_CLASSES[name] for name in names if name in _CLASSES), None)
+        if _KINDS[cls] is None:
+            _PLAIN.add(cls)
     return _KINDS[cls]
 
 
@@ -70,11 +74,10 @@ def understood(method: Method) -> Method:
 
     @functools.wraps(method)
     def call(self: Any, *operands: Any, **keywords: Any) -> Any:
-        most = not keywords and len(operands) in (1, 2)
-        if most and type(operands[0]) is np.ndarray and type(operands[-1]) is np.ndarray:  # nothing to look for
-            return method(self, *operands)
+        if _PLAIN.issuperset(map(type, operands)) and _PLAIN.issuperset(map(type, keywords.values())):
+            return method(self, *operands, **keywords)
         kinds = {kind_of(value) for value in (*operands, *keywords.values())}
-        if kinds == {None}:
+        if kinds <= {None}:
             return method(self, *operands, **keywords)
         from inspect import signature  # as slow to import as a tenth of NumPy, and needed for containers only
 

@@ -110,11 +110,12 @@ class RowToRow(RowFunction):
             and z.ndim
             and axis == -1
             and where is None
-            and out is None
+            and (out is None or (type(out) is np.ndarray and out.dtype == z.dtype and out.shape == z.shape))
             and dtype is None
             and empty == "zeros"
             and type(temperature) is float
             and temperature == 1.0
         ):
-            return _core.call_recycling(self.gufuncs["value"], z, ONE)
+            value = self.gufuncs["value"]
+            return _core.call_recycling(value, z, ONE) if out is None else value(z, ONE, out)
         return self._of_logits(z, axis, where, out, dtype, empty, check_temperature(temperature))[0]
