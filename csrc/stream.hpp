@@ -87,7 +87,7 @@ class StoreChoice {
 inline void streamed_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
     const size_t size = all.sizes[all.inputs];
     constexpr size_t part = 1024, ahead = 4096;
-    constexpr int maximum_outputs = 2;
+    constexpr int maximum_outputs = 3;
     alignas(line) char results[maximum_outputs][part];
     BlockedOperand operands[maximum_operands];
     for (int k = 0; k < all.inputs; ++k) operands[k].set(all.memory[k], all.steps[k], all.sizes[k]);

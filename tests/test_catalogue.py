@@ -26,9 +26,10 @@ def expected_kernels():
         if isinstance(record, Activation):
             yield from ((record.name, v) for v in ("value", "derivative", "value_and_derivative", "vjp"))
             yield from ((record.name, f"{parameter}_derivative") for parameter in record.parameter_slopes)
-            yield from ((record.name, v) for v in ("gated", "gated_vjp", "gated_after", "gated_after_vjp"))
+            parts = ("", "_vjp", "_value_and_vjp")
+            yield from ((record.name, f"{kind}{part}") for kind in ("gated", "gated_after") for part in parts)
         elif isinstance(record, Gate):
-            yield from ((record.name, v) for v in ("value", "vjp") if record.softcaps)
+            yield from ((record.name, v) for v in ("value", "vjp", "value_and_vjp") if record.softcaps)
         else:
             yield from ((record.name, kernel.variant) for kernel in record.kernels)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import softfloor as sf
 from cases import DTYPES, assert_all_same_bits, assert_same_bits, edges, every_dtype, is_nan, numbers
-from softfloor import catalogue
+from softfloor import _core, catalogue
 
 CLAMPED = {name: sf.gated(name) for name in catalogue.ACTIVATIONS}
 UNITS = [*CLAMPED.values(), *(sf.get(name) for name, record in catalogue.GATES.items() if record.softcaps)]
@@ -308,6 +308,49 @@ def test_in_place(unit, dtype):
             assert_all_same_bits(unit.vjp(*operands, out=out, **limited), expected[1:])
 
 
+def moderate(dtype, n):
+    """Gates, ups and cotangents that float32 arithmetic covers, but for one here and there."""
+    random = np.random.default_rng(5)
+    operands = random.normal(0, 3, (3, n)).astype(dtype)
+    for operand, large in zip(operands, (80, 3e4, 6e4), strict=True):
+        operand[random.integers(0, n, n // 1000)] = large
+    operands[:, n // 2] = 0, -0.0, 1
+    return operands
+
+
+@every_unit
+@every_dtype
+def test_value_and_vjp_is_both(unit, dtype):
+    """Bit by bit, by every instruction set: from operands of all kinds, in blocks with and without large ones."""
+    for operands in (moderate(dtype, 6001), [numbers(dtype, 1501, seed) for seed in range(3)]):
+        gate, up, cotangent = operands
+        plain = {"limit": np.inf} if "limit" in unit.parameters else {}
+        clamped = [{"limit": 1.5, "offset": 0.5, "clamp": clamp} for clamp in ("before", "after")] if plain else []
+        for options, cpu in itertools.product(({}, plain, *clamped), sf.cpu.available()):
+            with sf.cpu.use(cpu):
+                expected = unit(gate, up, **options), *unit.vjp(gate, up, cotangent, **options)
+                assert_all_same_bits(unit.value_and_vjp(gate, up, cotangent, **options), expected)
+
+
+@every_unit
+@every_dtype
+def test_value_and_vjp_in_place(unit, dtype):
+    given = moderate(dtype, 1500)
+    gate, up, cotangent = given
+    expected = unit(gate, up), *unit.vjp(gate, up, cotangent)
+    for order in itertools.permutations(range(3)):
+        operands = given.copy()
+        out = tuple(operands[k] for k in order)
+        assert_all_same_bits(unit.value_and_vjp(*operands, out=out), expected)
+    backwards = given.copy()[:, ::-1]  # strided, and shared
+    assert_all_same_bits(unit.value_and_vjp(*backwards, out=tuple(backwards)), tuple(e[::-1] for e in expected))
+    before = _core.set_streaming(0)
+    try:
+        assert_all_same_bits(unit.value_and_vjp(gate, up, cotangent), expected)
+    finally:
+        _core.set_streaming(before)
+
+
 def test_integers_promote():
     assert sf.swiglu(np.int8([1, 2]), np.int8([3, 4])).dtype == np.float16
     assert sf.geglu(np.int8([1, 2]), np.int8([3, 4]), offset=1).dtype == np.float16
@@ -334,6 +377,7 @@ def test_there_is_one_unit_of_each():
     for unit, remake in itertools.product(units, (copy.copy, copy.deepcopy, lambda u: pickle.loads(pickle.dumps(u)))):
         assert remake(unit) is unit
         assert remake(unit.vjp) is unit.vjp
+        assert remake(unit.value_and_vjp) is unit.value_and_vjp
         assert remake(unit.packed) is unit.packed
         assert remake(unit.ufunc) is unit.ufunc
 

@@ -47,6 +47,10 @@ def get(name: str) -> Any: ...
 """
 
 
+#: What the name of a class of functions says of how many results they have.
+MANY = {1: "", 2: "Pair", 3: "Triple"}
+
+
 def camel(words: tuple[str, ...]) -> str:
     return "".join(map(struct_name, words))
 
@@ -98,7 +102,7 @@ class Stub:
         self, operands: tuple[str, ...], parameters: tuple[Parameter, ...], outputs: int = 1, options: str = ""
     ) -> str:
         """The name of a class of functions with these operands."""
-        name = f"_Function{camel(operands)}{camel(tuple(p.name for p in parameters))}{'Pair' if outputs > 1 else ''}"
+        name = f"_Function{camel(operands)}{camel(tuple(p.name for p in parameters))}{MANY[outputs]}"
         self.classes[name] = f"class {name}(Function):\n{call(operands, parameters, outputs, options)}"
         return name
 
@@ -118,7 +122,11 @@ class Stub:
         options = "" if record.softcaps else 'clamp: Literal["before", "after"] = "before"'
         name = f"_GatedUnit{camel(tuple(p.name for p in parameters))}"
         if name not in self.classes:
-            members = {"vjp": self.function(("gate", "up", "cotangent"), parameters, 2, options)}
+            operands = ("gate", "up", "cotangent")
+            members = {
+                "vjp": self.function(operands, parameters, 2, options),
+                "value_and_vjp": self.function(operands, parameters, 3, options),
+            }
             own_call = call(("gate", "up"), parameters, 1, options)
             self.classes[name] = self.with_members(name, "GatedUnit", members, own_call)
         return name

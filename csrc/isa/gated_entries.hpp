@@ -148,6 +148,59 @@ template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap, int
     }
 };
 
+// Value and vjp from one reading of the operands: a block of both after the other, while it is in the first-level
+// cache. The results are those of the two kernels. `fused` computes a block in one, or returns false where it covers
+// not all of it.
+struct ValueAndVjp {
+    Kernel value, vjp;
+    bool (*fused)(const void* const* in, void* const* out, size_t n);
+    int parameters;
+};
+template <class T>
+[[gnu::noinline]] void run_value_and_vjp(const ValueAndVjp& unit, const void* const* in, void* const* out, size_t n) {
+    constexpr size_t block = compensated_block;
+    constexpr int operands = 3, most_parameters = 3;
+    bool overwrites = false;
+    for (int k = 0; k < operands; ++k)
+        for (int j = 0; j < 3; ++j) overwrites |= in[k] == out[j];
+    for (size_t begin = 0; begin < n; begin += block) {
+        size_t count = n - begin < block ? n - begin : block;
+        T own[operands][block];  // of operands that results take the place of
+        const void *here[operands + most_parameters], *of_value[2 + most_parameters];
+        for (int k = 0; k < operands; ++k) {
+            here[k] = static_cast<const T*>(in[k]) + begin;
+            if (overwrites) here[k] = __builtin_memcpy(own[k], here[k], count * sizeof(T));
+        }
+        void* to[] = {static_cast<T*>(out[0]) + begin, static_cast<T*>(out[1]) + begin,
+                      static_cast<T*>(out[2]) + begin};
+        if (unit.fused && unit.fused(here, to, count)) continue;
+        of_value[0] = here[0], of_value[1] = here[1];
+        for (int k = 0; k < unit.parameters; ++k)
+            of_value[2 + k] = here[operands + k] =
+                static_cast<const typename ParameterOf<T>::Type*>(in[operands + k]) + begin;
+        unit.value(of_value, to, count);
+        unit.vjp(here, to + 1, count);
+    }
+}
+template <class Op> bool fused_value_and_vjp(const void* const* in, void* const* out, size_t n) {
+    void *const value_and_up[] = {out[0], out[2]}, *const gate[] = {out[1]};
+    compute_part<GateOfVjp<Op, 0>, float>(in, gate, n);
+    return compute_covered<ValueAndUpOfVjp<Op, 0>, float>(in, value_and_up, 0, n) == n;
+}
+template <class Value, class Vjp, int count> struct ValueAndVjpOf {
+    static constexpr int outputs = 3, inputs = Vjp::inputs;
+    template <class T> static void run(const void* const* in, void* const* out, size_t n) {
+        run_value_and_vjp<T>({Value::template run<T>, Vjp::template run<T>, nullptr, count}, in, out, n);
+    }
+};
+template <class Value, class Vjp, class Op> struct PlainValueAndVjp {
+    template <class T> static void run_plain(const void* const* in, void* const* out, size_t n) {
+        ValueAndVjp unit = {Value::template run_plain<T>, Vjp::template run_plain<T>, nullptr, 0};
+        if constexpr (__is_same(T, float) && HasCompensated<Op>) unit.fused = fused_value_and_vjp<Op>;
+        run_value_and_vjp<T>(unit, in, out, n);
+    }
+};
+
 template <class Unit, class Plain> constexpr ElementwiseEntry entry_of(const char* name, const char* variant) {
     return {name,
             variant,
@@ -167,6 +220,23 @@ constexpr ElementwiseEntry clamped_entry(const char* name, const char* variant) 
     ElementwiseEntry entry = entry_of<Unit, typename Unit::Plain>(name, variant);
     if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
     else return with_parameters<__builtin_inf(), 0.0>(entry);
+}
+template <class Op, int parameters, double default_parameter, bool after>
+constexpr ElementwiseEntry clamped_value_and_vjp(const char* name, const char* variant) {
+    using Value = ClampedGated<Op, parameters, default_parameter, 1, after>;
+    using Vjp = ClampedGated<Op, parameters, default_parameter, 2, after>;
+    using Fixed = typename FixedParameter<Op, parameters, default_parameter>::Type;
+    using Plain = PlainValueAndVjp<typename Value::Plain, typename Vjp::Plain, Fixed>;
+    ElementwiseEntry entry = entry_of<ValueAndVjpOf<Value, Vjp, parameters + 2>, Plain>(name, variant);
+    if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
+    else return with_parameters<__builtin_inf(), 0.0>(entry);
+}
+template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap>
+constexpr ElementwiseEntry softcapped_value_and_vjp(const char* name, const char* variant) {
+    using Value = SoftcappedGated<Tanh, Sigmoid, gate_softcap, up_softcap, 1>;
+    using Vjp = SoftcappedGated<Tanh, Sigmoid, gate_softcap, up_softcap, 2>;
+    using Plain = PlainValueAndVjp<Value, Vjp, void>;
+    return with_parameters<gate_softcap, up_softcap>(entry_of<ValueAndVjpOf<Value, Vjp, 2>, Plain>(name, variant));
 }
 template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap, int outputs>
 constexpr ElementwiseEntry softcapped_entry(const char* name, const char* variant) {

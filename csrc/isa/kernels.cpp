@@ -21,14 +21,17 @@ namespace {
 #define FUNCTION_OF_PARAMETER(NAME, VARIANT, STRUCT, OP, DEFAULT) \
     {ELEMENTWISE(NAME, VARIANT, 1, STRUCT<OP, 1>), ALL_DTYPES(STRUCT<AtDefault<OP, DEFAULT>, 0>), IS_DEFAULT(DEFAULT)},
 
-#define GATED(NAME, OP, PARAMETERS, DEFAULT)                                  \
-    clamped_entry<OP, PARAMETERS, DEFAULT, 1, false>(NAME, "gated"),          \
-        clamped_entry<OP, PARAMETERS, DEFAULT, 2, false>(NAME, "gated_vjp"),  \
-        clamped_entry<OP, PARAMETERS, DEFAULT, 1, true>(NAME, "gated_after"), \
-        clamped_entry<OP, PARAMETERS, DEFAULT, 2, true>(NAME, "gated_after_vjp"),
-#define SOFTCAPPED(NAME, ...)                                        \
-    softcapped_entry<Tanh, Sigmoid, __VA_ARGS__, 1>(#NAME, "value"), \
-        softcapped_entry<Tanh, Sigmoid, __VA_ARGS__, 2>(#NAME, "vjp"),
+#define GATED(NAME, OP, PARAMETERS, DEFAULT)                                                \
+    clamped_entry<OP, PARAMETERS, DEFAULT, 1, false>(NAME, "gated"),                        \
+        clamped_entry<OP, PARAMETERS, DEFAULT, 2, false>(NAME, "gated_vjp"),                \
+        clamped_entry<OP, PARAMETERS, DEFAULT, 1, true>(NAME, "gated_after"),               \
+        clamped_entry<OP, PARAMETERS, DEFAULT, 2, true>(NAME, "gated_after_vjp"),           \
+        clamped_value_and_vjp<OP, PARAMETERS, DEFAULT, false>(NAME, "gated_value_and_vjp"), \
+        clamped_value_and_vjp<OP, PARAMETERS, DEFAULT, true>(NAME, "gated_after_value_and_vjp"),
+#define SOFTCAPPED(NAME, ...)                                          \
+    softcapped_entry<Tanh, Sigmoid, __VA_ARGS__, 1>(#NAME, "value"),   \
+        softcapped_entry<Tanh, Sigmoid, __VA_ARGS__, 2>(#NAME, "vjp"), \
+        softcapped_value_and_vjp<Tanh, Sigmoid, __VA_ARGS__>(#NAME, "value_and_vjp"),
 
 #define ACTIVATION(NAME, OP)                                       \
     FUNCTION(NAME, "value", Value, OP)                             \

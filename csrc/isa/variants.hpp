@@ -78,6 +78,9 @@ SOFTFLOOR_INLINE double with_bounded(double x, double factor, double limit = Roo
     return only_if(absolute(factor) <= limit, x);
 }
 
+SOFTFLOOR_INLINE float larger_size(float a, float b) { return with_bounded(a, b, 0); }
+SOFTFLOOR_INLINE Floats larger_size(Floats a, Floats b) { return with_bounded(a, b, Bits{}); }
+
 // Zero, or far enough from the smallest normal number for its error terms to be normal, too.
 SOFTFLOOR_INLINE bool is_not_tiny(double x) {
     double size = absolute(x);
@@ -258,6 +261,25 @@ template <class Op, int parameters> struct UpOfVjp {
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real, Real cotangent, auto...) {
         return single(rounded_product<T>(covered_jet<Op, T>(gate).value, cotangent));
+    }
+};
+// The value, and what of the vjp belongs to up, which is the value times another factor. Where it covers its operands,
+// so do the value and the whole vjp.
+template <class Op, int parameters> struct ValueAndUpOfVjp {
+    using Operation = Op;
+    static constexpr bool is_product = true;
+    static constexpr bool has_lanes = Gated<Op, 0>::has_lanes;
+    static constexpr int inputs = 3 + parameters, outputs = 2;
+    template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, Real cotangent) {
+        Real factor =
+            0x1p28f * larger_size(up, cotangent);  // each at most 2^20, and so is their product what it may be
+        if constexpr (requires { requires Op::value_is_times_x; }) return with_bounded(gate, factor);
+        else return with_room<Op>(gate, factor);
+    }
+    template <class T, class Real>
+    SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, Real cotangent, auto...) {
+        auto value = covered_jet<Op, T>(gate).value;
+        return Outputs{rounded_product<T>(value, up), rounded_product<T>(value, cotangent)};
     }
 };
 template <class Op, int parameters> struct GatedVjp {

@@ -278,8 +278,45 @@ class _FunctionGateUpCotangentLimitOffsetPair(Function):
         signature: Any = None,
     ) -> Any: ...
 
+class _FunctionGateUpCotangentLimitOffsetTriple(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
+    ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        output3: NDArray[Any] | None = None,
+        /,
+        *,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
 class _GatedUnitLimitOffset(GatedUnit):
     vjp: _FunctionGateUpCotangentLimitOffsetPair
+    value_and_vjp: _FunctionGateUpCotangentLimitOffsetTriple
     @overload
     def __call__(
         self,
@@ -348,8 +385,47 @@ class _FunctionGateUpCotangentBetaLimitOffsetPair(Function):
         signature: Any = None,
     ) -> Any: ...
 
+class _FunctionGateUpCotangentBetaLimitOffsetTriple(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        beta: float = 1.0,
+        limit: float = ...,
+        offset: float = 0.0,
+        clamp: Literal["before", "after"] = "before",
+    ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        output3: NDArray[Any] | None = None,
+        /,
+        *,
+        beta: _Operand = 1.0,
+        limit: _Operand = ...,
+        offset: _Operand = 0.0,
+        clamp: Literal["before", "after"] = "before",
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
 class _GatedUnitBetaLimitOffset(GatedUnit):
     vjp: _FunctionGateUpCotangentBetaLimitOffsetPair
+    value_and_vjp: _FunctionGateUpCotangentBetaLimitOffsetTriple
     @overload
     def __call__(
         self,
@@ -416,8 +492,43 @@ class _FunctionGateUpCotangentGateSoftcapUpSoftcapPair(Function):
         signature: Any = None,
     ) -> Any: ...
 
+class _FunctionGateUpCotangentGateSoftcapUpSoftcapTriple(Function):
+    @overload
+    def __call__(
+        self,
+        gate: NDArray[_Float],
+        up: NDArray[_Float] | float,
+        cotangent: NDArray[_Float] | float,
+        /,
+        *,
+        gate_softcap: float = 4.0,
+        up_softcap: float = 25.0,
+    ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+    @overload
+    def __call__(
+        self,
+        gate: _Operand,
+        up: _Operand,
+        cotangent: _Operand,
+        output1: NDArray[Any] | None = None,
+        output2: NDArray[Any] | None = None,
+        output3: NDArray[Any] | None = None,
+        /,
+        *,
+        gate_softcap: _Operand = 4.0,
+        up_softcap: _Operand = 25.0,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None] | None = None,
+        where: _Operand = True,
+        dtype: DTypeLike | None = None,
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"] = "same_kind",
+        order: Literal["K", "A", "C", "F"] = "K",
+        subok: bool = True,
+        signature: Any = None,
+    ) -> Any: ...
+
 class _GatedUnitGateSoftcapUpSoftcap(GatedUnit):
     vjp: _FunctionGateUpCotangentGateSoftcapUpSoftcapPair
+    value_and_vjp: _FunctionGateUpCotangentGateSoftcapUpSoftcapTriple
     @overload
     def __call__(
         self,

@@ -176,21 +176,28 @@ def gate(record: Gate) -> str:
     )
 
 
-def gate_vjp(record: Gate) -> str:
-    """The docstring of a gated unit's vjp."""
+def gate_vjp(record: Gate, part: str) -> str:
+    """The docstring of a gated unit's vjp, and of its value and vjp."""
+    value = part == "value_and_vjp"
+    results = "h, dgate, dup" if value else "dgate, dup"
+    both = (
+        f"The value of {record.name} and the cotangents of gate and up, in one pass: for a backward pass that computes "
+    )
     return _numpydoc(
-        f"The cotangents of gate and up of {record.name}, from the inputs alone.",
-        "(cotangent * dh/dgate, cotangent * dh/dup) with h the unit's value",
+        both + "the value again instead of keeping it."
+        if value
+        else f"The cotangents of gate and up of {record.name}, from the inputs alone.",
+        f"({'h, ' * value}cotangent * dh/dgate, cotangent * dh/dup) with h the unit's value",
         _parameters(
             gate_parameters(record),
             "gate: The gate that the unit was called with.",
             "up: The other operand that it was called with.",
             "cotangent: The cotangent of the result; broadcasts with the others.",
         ),
-        f"dgate, dup : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
-        _gate_notes(record),
-        "``out=(gate, up)`` is allowed.",
-        f">>> import softfloor as sf\n>>> dgate, dup = sf.{record.name}.vjp(1.0, 0.0, 3.0)\n>>> float(dgate)\n0.0",
+        f"{results} : ndarray or scalar\n    Of the shape of the operands broadcast together. {_DTYPES}",
+        _gate_notes(record) + f" The bits are those of {record.name} and {record.name}.vjp." * value,
+        f"``out=({'cotangent, ' * value}gate, up)`` is allowed.",
+        f">>> import softfloor as sf\n>>> {results} = sf.{record.name}.{part}(1.0, 0.0, 3.0)\n>>> float(dgate)\n0.0",
         record.references,
     )
 

@@ -22,23 +22,27 @@ from .packed import GATES_OF_PACKED, LAYOUTS, Packed
 
 Clamp = Literal["before", "after"]
 CLAMPS: tuple[Clamp, ...] = ("before", "after")
+#: What a unit has beside its values, from gate, up and cotangent.
+VJPS = ("vjp", "value_and_vjp")
 
 
 class _Gated(Function):
-    """What a unit and its vjp share."""
+    """What a unit and its vjps share."""
 
     wide = True
     unit: GatedUnit
+    #: The attribute of the unit that this is; "" for the unit itself.
+    part = ""
 
     def with_options(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         if "clamp" not in keywords or self.unit.record.softcaps:
             return NotImplemented
         rest = {name: value for name, value in keywords.items() if name != "clamp"}
         unit = self.unit.with_settings(clamp=keywords["clamp"])
-        return (unit if self is self.unit else unit.vjp)(*args, **rest)
+        return (getattr(unit, self.part) if self.part else unit)(*args, **rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_remade, self.unit.key) if self is self.unit else (getattr, (self.unit, "vjp"))
+        return (getattr, (self.unit, self.part)) if self.part else (_remade, self.unit.key)
 
 
 class GatedUnit(_Gated):
@@ -60,6 +64,9 @@ class GatedUnit(_Gated):
         How packed operands are taken where a call does not say.
     vjp : Function
         ``vjp(gate, up, cotangent)``: the cotangents of gate and up, from the inputs alone.
+    value_and_vjp : Function
+        ``value_and_vjp(gate, up, cotangent)``: the value and both cotangents, in one pass: for a backward pass that
+        computes the value again instead of keeping it.
     packed : Packed
         ``packed(x, gate="first")``: the unit of one array that holds both operands, and ``packed.vjp``.
     """
@@ -79,18 +86,23 @@ class GatedUnit(_Gated):
         self.layout, self.gate = layout, gate
         self.settings = MappingProxyType(dict(settings))
         variant = "gated" if clamp == "before" else "gated_after"
-        kernels = (
-            ((record.name, "value"), (record.name, "vjp"))
-            if record.softcaps
-            else ((inner.name, variant), (inner.name, f"{variant}_vjp"))
-        )
         operands = ("gate", "up")
-        doc, vjp_doc = docstrings.gate(record), docstrings.gate_vjp(record)
-        super().__init__(self.name, kernels[0], operands, parameters, doc, settings)
+
+        def kernel(part: str) -> tuple[str, str]:
+            if record.softcaps:
+                return record.name, part or "value"
+            return inner.name, f"{variant}_{part}" if part else variant
+
+        super().__init__(self.name, kernel(""), operands, parameters, docstrings.gate(record), settings)
         self.unit = self
-        vjp = _Gated(f"{self.name}.vjp", kernels[1], (*operands, "cotangent"), parameters, vjp_doc, settings)
-        vjp.unit = self
-        self.vjp: Function = vjp
+
+        def with_cotangent(part: str) -> Function:
+            doc = docstrings.gate_vjp(record, part)
+            function = _Gated(f"{self.name}.{part}", kernel(part), (*operands, "cotangent"), parameters, doc, settings)
+            function.unit, function.part = self, part
+            return function
+
+        self.vjp, self.value_and_vjp = map(with_cotangent, VJPS)
         self.packed = Packed(self)
 
     def with_settings(self, **changes: Any) -> GatedUnit:
