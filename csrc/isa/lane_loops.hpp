@@ -62,11 +62,8 @@ template <class Variant>
 
 // Vectors side by side: each waits less for its own results. All are read before one is written, since an output may be
 // an input. Returns whether all elements are covered.
-template <class Variant, bool measures = true>
+template <class Variant, bool measures = true, size_t side_by_side = 2>
 SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
-    // Two of a long text: with four, the next loads stand too far ahead for a processor to start them in time.
-    constexpr bool is_short = requires { requires Variant::covers_all_in_lanes; };
-    constexpr size_t most = is_short && register_bytes == 64 ? 4 : 2;
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
     auto compute = [&]<size_t side>(size_t i, size_t count) __attribute__((always_inline)) {
@@ -90,7 +87,8 @@ SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, 
         for (size_t j = 0; j < side; ++j) operands.store(results[j], i + j * float_lanes, count);
     };
     size_t i = begin;
-    for (; i + most * float_lanes <= end; i += most * float_lanes) compute.template operator()<most>(i, float_lanes);
+    for (; i + side_by_side * float_lanes <= end; i += side_by_side * float_lanes)
+        compute.template operator()<side_by_side>(i, float_lanes);
     for (; i + float_lanes <= end; i += float_lanes) compute.template operator()<1>(i, float_lanes);
     if (i < end) compute.template operator()<1>(i, end - i);  // beside zeros, which are covered
     return !measures || !any_beyond(largest, limit_of<Variant, float, float>());

@@ -73,10 +73,18 @@ template <class Variant, class T>
     });
     return covered;
 }
-template <class Variant, class T>
+// Four vectors side by side wait less than two, where operands are in the caches and registers suffice. Of more
+// elements they are not: then the next loads stand too far ahead for a processor to start them in time. So few come
+// from a call whose results are written around the caches.
+constexpr bool four_side_by_side(size_t n) {
+    constexpr size_t streamed = 256, cached = size_t(1) << 20;
+    return register_bytes == 64 && n > streamed && n <= cached;
+}
+
+template <class Variant, class T, size_t side_by_side = 2>
 [[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
     if constexpr (HasLanes<Variant, T>) {
-        bool covers_all = compute_in_lanes<Variant>(in, out, begin, end);
+        bool covers_all = compute_in_lanes<Variant, true, side_by_side>(in, out, begin, end);
         return covers_all ? end - begin : count_covered<Variant, T>(in, begin, end);
     }
     Count<T> covered = 0;
@@ -114,7 +122,9 @@ size_t compute_apart(const void* const* in, void* const* out, size_t begin, size
     return covered;
 }
 
-template <class Variant, class T> constexpr auto kernel_of_covered() {
+// What computes a block and counts what is covered of it.
+using Covered = size_t (*)(const void* const* in, void* const* out, size_t begin, size_t end);
+template <class Variant, class T> constexpr Covered kernel_of_covered() {
     if constexpr (IsComputedApart<Variant, T>) return compute_apart<Variant, T>;
     else return compute_covered<Variant, T>;
 }
@@ -167,7 +177,9 @@ template <class Variant> SOFTFLOOR_INLINE bool overwrites_inputs(const void* con
 // input alone. All of a block is computed, and counted on the way; where inputs are overwritten, or parameters decide
 // for whole blocks, it is counted before.
 template <class Variant, class T> void run_compensated(Kernel wide, const void* const* in, void* const* out, size_t n) {
-    constexpr auto compute = kernel_of_covered<Variant, T>();
+    auto compute = kernel_of_covered<Variant, T>();
+    if constexpr (HasLanes<Variant, T> && requires { requires Variant::has_long_waits; })
+        if (four_side_by_side(n)) compute = compute_covered<Variant, T, 4>;
     bool count_first = Variant::has_parameters || overwrites_inputs<Variant>(in, out);
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t end = n - begin < compensated_block ? n : begin + compensated_block;
@@ -235,9 +247,14 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
     }
 }
 
+template <class Variant> SOFTFLOOR_INLINE void run_in_lanes(const void* const* in, void* const* out, size_t n) {
+    if (four_side_by_side(n)) compute_in_lanes<Variant, false, 4>(in, out, 0, n);
+    else compute_in_lanes<Variant, false>(in, out, 0, n);
+}
+
 template <class Variant, class T> void run(const void* const* in, void* const* out, size_t n) {
     if constexpr (HasLanes<Variant, T> && requires { requires Variant::covers_all_in_lanes; })
-        compute_in_lanes<Variant, false>(in, out, 0, n);
+        run_in_lanes<Variant>(in, out, n);
     else if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
     else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
     else run_in_strips<Variant, T>(run_whole_strips<Variant, T>, in, out, n);

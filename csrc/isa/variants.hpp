@@ -135,6 +135,7 @@ template <class Op, int parameters> struct Value {
     using Operation = Op;
     static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).value; };
     static constexpr bool covers_all_in_lanes = requires { requires Op::every_value_in_lanes; };
+    static constexpr bool has_long_waits = requires { requires Op::has_long_waits; };
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;
@@ -153,6 +154,7 @@ template <class Op, int parameters> struct Derivative {
     using Operation = Op;
     static constexpr bool has_slope = true;
     static constexpr bool has_lanes = requires(Floats x) { Op::in_lanes(x).slope; };
+    static constexpr bool has_long_waits = requires { requires Op::has_long_waits; };
     static constexpr int inputs = 1 + parameters, outputs = 1;
     static constexpr bool has_parameters = parameters > 0;
     static constexpr bool on_bits = is_exact<Op>;

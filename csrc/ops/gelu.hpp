@@ -63,6 +63,7 @@ struct Gelu {
     }
     // The same for float32, with t Q and the slope's tail from tables. Up to 13 they have digits to be multiplied by.
     static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 13;
+    static constexpr bool has_long_waits = true;  // some 110 cycles from an argument to its results
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
         Floats t = at_most(absolute(x), gelu_tail.cap), half = t * 0.5f, exponent = half * t;
@@ -123,6 +124,7 @@ struct GeluTanh {
     }
     // float32, with t / (1 + e^-v) and the slope's tail from tables.
     static constexpr float lanes_limit = tails_limit, lanes_limit_of_products = 11;
+    static constexpr bool has_long_waits = true;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
         using C = In<float>;
