@@ -64,8 +64,9 @@ def _bodies() -> dict[str, list[list[str]]]:
     for line in text.splitlines():
         header = re.fullmatch(r"[0-9a-f]+ <(.*)>:", line)
         if header:
+            # Of kernels with a loop for two vectors side by side and one for four: the former.
             match = re.match(
-                r".*?softfloor::.*?::(?:run|run_wide|compute_covered)<(.*)>\(void const\* const\*", header[1]
+                r".*?softfloor::.*?::(?:run|run_wide|compute_covered)<(.*?)(?:, 2ul)?>\(void const\* const\*", header[1]
             )
             current = [] if match else None
             if match:
@@ -131,6 +132,12 @@ def instructions_of(operation: str, variant: str, register: str) -> dict[str, fl
     return counts
 
 
+def operation_of(record: Activation) -> str:
+    """Its operation as the names of kernels have it, a parameter at its default."""
+    operation = struct_name(record.name)
+    return f"AtDefault<{operation}, {float(record.parameters[0].default)}>" if record.parameters else operation
+
+
 def lower_bound(counts: dict[str, float], ports: Ports) -> float:
     return max(
         counts["operations"] / ports.operations,
@@ -181,10 +188,7 @@ def measure() -> dict[str, Any]:
             assert isinstance(record, Activation)
             function = sf.get(name)
             for variant in VARIANTS:
-                operation = struct_name(name)
-                if record.parameters:
-                    operation = f"AtDefault<{operation}, {float(record.parameters[0].default)}>"
-                counts = instructions_of(operation, variant, register)
+                counts = instructions_of(operation_of(record), variant, register)
                 method = function if variant == "value" else getattr(function, variant)
                 outputs = [np.empty(8192, np.float32) for _ in range(2 if variant == "value_and_derivative" else 1)]
 

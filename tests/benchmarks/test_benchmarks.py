@@ -1,7 +1,9 @@
 """The benchmark: complete, its peers compute the same functions, its data and page are valid. No time is asserted."""
 
 import importlib.util
+import itertools
 import json
+import platform
 import re
 import shutil
 
@@ -10,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import softfloor as sf
-from benchmarks import cells, data, operands, page, results, run, tables, timing, worker
+from benchmarks import cells, cycles, data, operands, page, results, run, tables, timing, worker
 from benchmarks.commands import app
 from benchmarks.peers import COPY, OURS, PEERS, Absent
 from benchmarks.statement import Statement
@@ -255,3 +257,12 @@ def test_a_peer_far_behind_is_left_out_only_where_it_takes_long():
     assert not worker.hopeless("far", larger, before)
     assert worker.hopeless("far", largest, before)
     assert not worker.hopeless("near", largest, before)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="reads x86-64 instructions")
+@pytest.mark.parametrize("record", catalogue.ACTIVATIONS.values(), ids=lambda record: record.name)
+def test_cycles_are_beside_the_loop_of_the_kernel(record):
+    """A kernel under another name would have no count, or that of what calls it."""
+    for variant, register in itertools.product(cycles.VARIANTS, cycles.REGISTERS.values()):
+        counts = cycles.instructions_of(cycles.operation_of(record), variant, register)
+        assert counts["operations"] >= (4 if record.exact else 20), (variant, register)
