@@ -73,13 +73,14 @@ template <class Variant, class T>
     });
     return covered;
 }
-// Four vectors side by side wait less than two, where operands are in the caches and registers suffice. Of more
-// elements they are not: then the next loads stand too far ahead for a processor to start them in time. So few come
-// from a call whose results are written around the caches.
-constexpr bool four_side_by_side(size_t n) {
-    constexpr size_t streamed = 256, cached = size_t(1) << 20;
+// Four vectors side by side wait less than two, where operands are in the caches and registers suffice. Beyond, the
+// next loads stand too far ahead for a processor to start them in time: those of a long text leave the second-level
+// cache, of a short one the last. So few elements come from a call whose results are written around the caches.
+constexpr bool four_side_by_side(size_t n, size_t cached) {
+    constexpr size_t streamed = 256;
     return register_bytes == 64 && n > streamed && n <= cached;
 }
+constexpr size_t cached_by_long_text = size_t(1) << 17, cached_by_short_text = size_t(1) << 20;
 
 template <class Variant, class T, size_t side_by_side = 2>
 [[gnu::noinline]] size_t compute_covered(const void* const* in, void* const* out, size_t begin, size_t end) {
@@ -179,7 +180,7 @@ template <class Variant> SOFTFLOOR_INLINE bool overwrites_inputs(const void* con
 template <class Variant, class T> void run_compensated(Kernel wide, const void* const* in, void* const* out, size_t n) {
     auto compute = kernel_of_covered<Variant, T>();
     if constexpr (HasLanes<Variant, T> && requires { requires Variant::has_long_waits; })
-        if (four_side_by_side(n)) compute = compute_covered<Variant, T, 4>;
+        if (four_side_by_side(n, cached_by_long_text)) compute = compute_covered<Variant, T, 4>;
     bool count_first = Variant::has_parameters || overwrites_inputs<Variant>(in, out);
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t end = n - begin < compensated_block ? n : begin + compensated_block;
@@ -248,7 +249,7 @@ template <class Variant> void run_spread(const void* const* in, void* const* out
 }
 
 template <class Variant> SOFTFLOOR_INLINE void run_in_lanes(const void* const* in, void* const* out, size_t n) {
-    if (four_side_by_side(n)) compute_in_lanes<Variant, false, 4>(in, out, 0, n);
+    if (four_side_by_side(n, cached_by_short_text)) compute_in_lanes<Variant, false, 4>(in, out, 0, n);
     else compute_in_lanes<Variant, false>(in, out, 0, n);
 }
 
