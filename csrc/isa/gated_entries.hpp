@@ -161,12 +161,16 @@ template <class Unit, class Plain> constexpr ElementwiseEntry entry_of(const cha
              Plain::template run_plain<double>},
             {}};
 }
+// Perhaps a parameter of the activation, the limit, the offset.
+template <int parameters, double default_parameter>
+constexpr ElementwiseEntry with_those_of_clamped(ElementwiseEntry entry) {
+    if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
+    else return with_parameters<__builtin_inf(), 0.0>(entry);
+}
 template <class Op, int parameters, double default_parameter, int outputs, bool after>
 constexpr ElementwiseEntry clamped_entry(const char* name, const char* variant) {
     using Unit = ClampedGated<Op, parameters, default_parameter, outputs, after>;
-    ElementwiseEntry entry = entry_of<Unit, typename Unit::Plain>(name, variant);
-    if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
-    else return with_parameters<__builtin_inf(), 0.0>(entry);
+    return with_those_of_clamped<parameters, default_parameter>(entry_of<Unit, typename Unit::Plain>(name, variant));
 }
 template <class Op, int parameters, double default_parameter, bool after>
 constexpr ElementwiseEntry clamped_value_and_vjp(const char* name, const char* variant) {
@@ -174,9 +178,8 @@ constexpr ElementwiseEntry clamped_value_and_vjp(const char* name, const char* v
     using Vjp = ClampedGated<Op, parameters, default_parameter, 2, after>;
     using Fixed = typename FixedParameter<Op, parameters, default_parameter>::Type;
     using Plain = PlainValueAndVjp<typename Value::Plain, typename Vjp::Plain, Fixed>;
-    ElementwiseEntry entry = entry_of<ValueAndVjpOf<Value, Vjp, parameters + 2>, Plain>(name, variant);
-    if constexpr (parameters == 1) return with_parameters<default_parameter, __builtin_inf(), 0.0>(entry);
-    else return with_parameters<__builtin_inf(), 0.0>(entry);
+    using Unit = ValueAndVjpOf<Value, Vjp, parameters + 2>;
+    return with_those_of_clamped<parameters, default_parameter>(entry_of<Unit, Plain>(name, variant));
 }
 template <class Tanh, class Sigmoid, double gate_softcap, double up_softcap>
 constexpr ElementwiseEntry softcapped_value_and_vjp(const char* name, const char* variant) {

@@ -273,8 +273,8 @@ template <class Op, int parameters> struct ValueAndUpOfVjp {
     static constexpr bool has_lanes = Gated<Op, 0>::has_lanes;
     static constexpr int inputs = 3 + parameters, outputs = 2;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, Real up, Real cotangent) {
-        Real factor =
-            0x1p28f * larger_size(up, cotangent);  // each at most 2^20, and so is their product what it may be
+        // At most 2^20 each: what bounds a factor, 2^48, bounds their products with each other and with the gate, too.
+        Real factor = 0x1p28f * larger_size(up, cotangent);
         if constexpr (requires { requires Op::value_is_times_x; }) return with_bounded(gate, factor);
         else return with_room<Op>(gate, factor);
     }

@@ -180,13 +180,14 @@ def gate_vjp(record: Gate, part: str) -> str:
     """The docstring of a gated unit's vjp, and of its value and vjp."""
     value = part == "value_and_vjp"
     results = "h, dgate, dup" if value else "dgate, dup"
-    both = (
-        f"The value of {record.name} and the cotangents of gate and up, in one pass: for a backward pass that computes "
-    )
+    summary = f"The cotangents of gate and up of {record.name}, from the inputs alone."
+    if value:
+        summary = (
+            f"The value of {record.name} and the cotangents of gate and up, in one pass: for a backward pass that "
+            "computes the value again instead of keeping it."
+        )
     return _numpydoc(
-        both + "the value again instead of keeping it."
-        if value
-        else f"The cotangents of gate and up of {record.name}, from the inputs alone.",
+        summary,
         f"({'h, ' * value}cotangent * dh/dgate, cotangent * dh/dup) with h the unit's value",
         _parameters(
             gate_parameters(record),
