@@ -351,6 +351,23 @@ def test_value_and_vjp_in_place(unit, dtype):
         _core.set_streaming(before)
 
 
+@every_unit
+@pytest.mark.parametrize("dtype", DTYPES[2:], ids=["float32", "float64"])
+def test_results_in_the_place_of_parameters(unit, dtype):
+    """Parameters have the dtype of the operands there."""
+    operands = moderate(dtype, 1500)
+    values = {name: np.linspace(0.5, 2, 1500).astype(dtype) for name in unit.parameters}
+    for function in (unit, unit.vjp, unit.value_and_vjp):
+        given = operands[: len(function.operands)]
+        expected = function(*given, **values)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for first in range(len(values)):
+            own = {name: value.copy() for name, value in values.items()}
+            out = [*own.values(), *(np.empty(1500, dtype) for _ in range(3))][first:][: len(expected)]
+            function(*given, **own, out=tuple(out))
+            assert_all_same_bits(tuple(out), expected)
+
+
 def test_integers_promote():
     assert sf.swiglu(np.int8([1, 2]), np.int8([3, 4])).dtype == np.float16
     assert sf.geglu(np.int8([1, 2]), np.int8([3, 4]), offset=1).dtype == np.float16

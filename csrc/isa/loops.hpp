@@ -167,11 +167,14 @@ template <class Variant, class T> struct Uncovered {
     }
 };
 
+SOFTFLOOR_INLINE bool overwrites(const void* const* in, int inputs, void* const* out, int outputs) {
+    bool any = false;
+    for (int k = 0; k < inputs; ++k)
+        for (int j = 0; j < outputs; ++j) any |= in[k] == out[j];
+    return any;
+}
 template <class Variant> SOFTFLOOR_INLINE bool overwrites_inputs(const void* const* in, void* const* out) {
-    bool overwrites = false;
-    for (int k = 0; k < Variant::inputs; ++k)
-        for (int j = 0; j < Variant::outputs; ++j) overwrites |= in[k] == out[j];
-    return overwrites;
+    return overwrites(in, Variant::inputs, out, Variant::outputs);
 }
 
 // Compensated arithmetic where it covers an element, the wider text elsewhere: what a result is depends on its own

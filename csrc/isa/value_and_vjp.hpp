@@ -16,26 +16,30 @@ struct ValueAndVjp {
 
 template <class T>
 [[gnu::noinline]] void run_value_and_vjp(const ValueAndVjp& unit, const void* const* in, void* const* out, size_t n) {
+    using Parameter = typename ParameterOf<T>::Type;
     constexpr size_t block = compensated_block;
-    constexpr int operands = 3, most_parameters = 3;
-    bool overwrites = false;
-    for (int k = 0; k < operands; ++k)
-        for (int j = 0; j < 3; ++j) overwrites |= in[k] == out[j];
+    constexpr int operands = 3, most_parameters = 3, outputs = 3;
+    const bool copies =
+        overwrites(in, operands + unit.parameters, out, outputs);  // the vjp reads after the value wrote
     for (size_t begin = 0; begin < n; begin += block) {
         size_t count = n - begin < block ? n - begin : block;
-        T own[operands][block];  // of operands that results take the place of
+        T own[operands][block];
+        Parameter own_parameters[most_parameters][block];
         const void *here[operands + most_parameters], *of_value[2 + most_parameters];
         for (int k = 0; k < operands; ++k) {
             here[k] = static_cast<const T*>(in[k]) + begin;
-            if (overwrites) here[k] = __builtin_memcpy(own[k], here[k], count * sizeof(T));
+            if (copies) here[k] = __builtin_memcpy(own[k], here[k], count * sizeof(T));
         }
-        void* to[] = {static_cast<T*>(out[0]) + begin, static_cast<T*>(out[1]) + begin,
-                      static_cast<T*>(out[2]) + begin};
+        for (int k = 0; k < unit.parameters; ++k) {
+            const void*& parameter = here[operands + k];
+            parameter = static_cast<const Parameter*>(in[operands + k]) + begin;
+            if (copies) parameter = __builtin_memcpy(own_parameters[k], parameter, count * sizeof(Parameter));
+            of_value[2 + k] = parameter;
+        }
+        void* to[outputs];
+        for (int k = 0; k < outputs; ++k) to[k] = static_cast<T*>(out[k]) + begin;
         if (unit.fused && unit.fused(here, to, count)) continue;
         of_value[0] = here[0], of_value[1] = here[1];
-        for (int k = 0; k < unit.parameters; ++k)
-            of_value[2 + k] = here[operands + k] =
-                static_cast<const typename ParameterOf<T>::Type*>(in[operands + k]) + begin;
         unit.value(of_value, to, count);
         unit.vjp(here, to + 1, count);
     }

@@ -30,9 +30,9 @@ def check_weights(function: str, weights: Any, name: str, begins: tuple[int, ...
 def _check_range(
     function: str, name: str, allowed: str, numbers: Any, largest: float, begins: tuple[int, ...] | None
 ) -> None:
-    outside = sigmoid_cross_entropy.gufuncs["outside"]
     if numbers.ndim == 0 and 0 <= numbers <= largest:
         return
+    outside = sigmoid_cross_entropy.gufuncs["outside"]
     if not any(counts.any() for (counts,) in _each_piece(outside, (numbers,), (largest,))):
         return
     index, where = first_place(~((numbers >= 0) & (numbers <= largest)), begins)
