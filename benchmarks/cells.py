@@ -23,7 +23,7 @@ SIZES = {
 ROWS = (((4096, 64), -1), ((1024, 1024), -1), ((512, 32_000), -1), ((1024, 1024), 0))
 
 ACTIVATION_VARIANTS = ("value", "derivative", "vjp", "value_and_derivative")
-GATE_VARIANTS = ("value", "vjp", "value + vjp")
+GATE_VARIANTS = ("value", "vjp", "value_and_vjp")
 ROW_VARIANTS = ("value", "value_and_grad")
 
 #: The sizes of a part other than all, and those of ``--quick``.
@@ -68,7 +68,7 @@ class Cell(NamedTuple):
         """How many arrays of ``shape`` come out: those that ``out`` gives. Losses and normalisers are not counted."""
         record = catalogue.RECORDS[self.function]
         if isinstance(record, catalogue.Gate):
-            return {"value": 1, "vjp": 2, "value + vjp": 3}[self.variant]
+            return {"value": 1, "vjp": 2, "value_and_vjp": 3}[self.variant]
         if isinstance(record, catalogue.Rows):
             if "labels" in record.operands:
                 return int(self.variant == "value_and_grad")
@@ -139,10 +139,10 @@ def _along_rows(part: str, quick: bool) -> Iterator[Cell]:
         if isinstance(record, catalogue.Rows) and not comparable(record):
             continue
         for variant in GATE_VARIANTS if gate else ROW_VARIANTS:
-            if variant not in ("value", "value + vjp") and not hasattr(sf.get(name), variant):
+            if variant != "value" and not hasattr(sf.get(name), variant):
                 continue
             brief = gate and name != WHOLE_GATE
-            if brief and variant == "value + vjp":
+            if brief and variant == "value_and_vjp":
                 continue
             for out in (True,) if brief else (False, True):
                 for shape, axis in QUICK_ROWS if quick or brief else ROWS:

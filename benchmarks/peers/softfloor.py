@@ -16,9 +16,8 @@ def statements(cell: Cell, arrays: Arrays, threads: int) -> list[Statement]:
     sf.threads.set(threads)
     function = sf.get(cell.function)
     names: dict[str, Any] = {**arrays, "axis": cell.axis, "f": function}
-    variant = cell.variant.replace(" + ", "_and_")
-    if variant != "value":
-        names["f"] = getattr(function, variant)
+    if cell.variant != "value":
+        names["f"] = getattr(function, cell.variant)
     given = ", ".join(cell.operands)
     if along_axis(catalogue.RECORDS[cell.function]):
         given += ", axis"
