@@ -1,6 +1,8 @@
 // From NumPy's strided rows to the contiguous rows that row kernels work on.
 #pragma once
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <new>
 
@@ -24,41 +26,59 @@ struct RowLoop {
 // before the next entry: at a step of a power of two, lines of several entries would push each other out of the cache.
 using Tile = Strided;
 
-// Four rows of four entries of 4 bytes; one of the tiles has its rows contiguous, the other its entries.
-inline void copy_four_by_four(char* to, ptrdiff_t to_line, const char* from, ptrdiff_t from_line) {
-    typedef uint32_t Four __attribute__((vector_size(16)));
-    Four a, b, c, d;
-    std::memcpy(&a, from, 16);
-    std::memcpy(&b, from + from_line, 16);
-    std::memcpy(&c, from + 2 * from_line, 16);
-    std::memcpy(&d, from + 3 * from_line, 16);
-    constexpr Four low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-    Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-    Four ab_high = __builtin_shuffle(a, b, high), cd_high = __builtin_shuffle(c, d, high);
-    Four lines[] = {__builtin_shuffle(ab, cd, first), __builtin_shuffle(ab, cd, second),
-                    __builtin_shuffle(ab_high, cd_high, first), __builtin_shuffle(ab_high, cd_high, second)};
-    for (int k = 0; k < 4; ++k) std::memcpy(to + k * to_line, &lines[k], 16);
+// As many rows of as many entries as 16 bytes hold; one of the tiles has its rows contiguous, the other its entries.
+// Line j and line j + count/2 interleaved, round by round: item j of line i ends as item i of line j.
+template <class Item> inline void copy_block(char* to, ptrdiff_t to_line, const char* from, ptrdiff_t from_line) {
+    constexpr int count = 16 / sizeof(Item);
+    typedef Item Line __attribute__((vector_size(16)));
+    Line low, high, lines[count], interleaved[count];
+    for (int j = 0; j < count; ++j) low[j] = Item(j / 2 + j % 2 * count), high[j] = Item(low[j] + count / 2);
+    for (int j = 0; j < count; ++j) std::memcpy(&lines[j], from + j * from_line, 16);
+    for (int round = 1; round < count; round *= 2) {
+        for (int j = 0; j < count / 2; ++j) {
+            interleaved[2 * j] = __builtin_shuffle(lines[j], lines[j + count / 2], low);
+            interleaved[2 * j + 1] = __builtin_shuffle(lines[j], lines[j + count / 2], high);
+        }
+        for (int j = 0; j < count; ++j) lines[j] = interleaved[j];
+    }
+    for (int j = 0; j < count; ++j) std::memcpy(to + j * to_line, &lines[j], 16);
 }
 
-inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows, size_t n) {
-    bool reading = from.row_step == 4 && to.entry_step == 4, writing = to.row_step == 4 && from.entry_step == 4;
-    size_t fast_rows = size == 4 && (reading || writing) ? rows / 4 * 4 : 0, fast_entries = fast_rows ? n / 4 * 4 : 0;
-    for (size_t entry = 0; entry < fast_entries; entry += 4)
-        for (size_t row = 0; row < fast_rows; row += 4)
-            copy_four_by_four(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
-                              reading ? from.entry_step : from.row_step);
+// Entries a page apart follow no pattern that a processor sees.
+inline void ask_for(const Tile& rows_side_by_side, size_t entry, size_t size) {
+    constexpr size_t line = 64;
+    for (size_t k = 0; k < size; k += line) __builtin_prefetch(rows_side_by_side.at(0, entry) + k);
+}
+
+template <class Item> void copy_tile(const Tile& to, const Tile& from, size_t rows, size_t n) {
+    constexpr size_t size = sizeof(Item), block = 16 / size, ahead = 8;
+    bool reading = from.row_step == ptrdiff_t(size) && to.entry_step == ptrdiff_t(size);
+    bool writing = to.row_step == ptrdiff_t(size) && from.entry_step == ptrdiff_t(size);
+    size_t fast_rows = reading || writing ? rows / block * block : 0, fast_entries = fast_rows ? n / block * block : 0;
+    for (size_t entry = 0; entry < fast_entries; entry += block) {
+        for (size_t k = 0; k < block; ++k) ask_for(reading ? from : to, entry + ahead + k, rows * size);
+        for (size_t row = 0; row < fast_rows; row += block)
+            copy_block<Item>(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
+                             reading ? from.entry_step : from.row_step);
+    }
     for (size_t entry = 0; entry < n; ++entry) {
         size_t row = entry < fast_entries ? fast_rows : 0;
         copy_strided(size, to.at(row, entry), to.row_step, from.at(row, entry), from.row_step, rows - row);
     }
 }
+inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows, size_t n) {
+    if (size == 8) copy_tile<uint64_t>(to, from, rows, n);
+    else if (size == 4) copy_tile<uint32_t>(to, from, rows, n);
+    else copy_tile<uint16_t>(to, from, rows, n);
+}
 
-// How many rows a tile has: whole cache lines of each entry, fewer where the tile would leave the second-level cache,
-// and however long the rows are, no more than a bounded amount of memory beyond one row.
+// How many rows a tile has: 16 cache lines of each entry, eight where a copy would leave the second-level cache, which
+// costs less than fewer neighbours, and however long the rows are, no more than a bounded amount of memory beyond one
+// row.
 inline size_t tile_rows(size_t n, size_t size) {
-    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, most_lines = 16;
+    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, least_lines = 8, most_lines = 16;
     size_t line = 64 / size, bytes = n * size + 1, lines = cache / bytes / line;
-    size_t rows = line * (lines < 1 ? 1 : lines > most_lines ? most_lines : lines), affordable = memory / bytes;
+    size_t rows = line * std::clamp(lines, least_lines, most_lines), affordable = memory / bytes;
     return rows <= affordable ? rows : affordable > 1 ? affordable : 1;
 }
 
@@ -108,42 +128,46 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     return true;
 }
 
-// How many rows a column kernel takes at once: none where an operand's rows are not adjacent, or too long.
-inline size_t column_count(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
-    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24;
+// Of the numbers that a column kernel computes in: float32 for half precisions.
+inline size_t computed_size(const RowLoop& loop) { return loop.dtype == float64 ? 8 : 4; }
+
+// Whether a column kernel can take the rows: those of each operand are adjacent.
+inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps) {
     int operands = loop.inputs + loop.outputs;
     for (int k = 0, core = operands; k < operands; ++k) {
         if (!loop.is_row[k]) continue;
         ptrdiff_t entry_step = steps[core++];
-        if (steps[k] != ptrdiff_t(loop.sizes[k]) || entry_step == steps[k]) return 0;
+        if (steps[k] != ptrdiff_t(loop.sizes[k]) || entry_step == steps[k]) return false;
     }
-    size_t one = column_scratch(n, column_width);
-    if (one > memory) return 0;
-    size_t blocks = cache / one;
-    return column_width * (blocks < 1                             ? 1
-                           : blocks > most_columns / column_width ? most_columns / column_width
-                                                                  : blocks);
+    return true;
 }
 
 // The same as rows_range, by a column kernel as far as it goes.
 inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
-                          const ptrdiff_t* steps, size_t n, size_t begin, size_t end, size_t count) {
+                          const ptrdiff_t* steps, size_t n, size_t begin, size_t end) {
     int operands = loop.inputs + loop.outputs;
-    std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, count) + 64]);
+    std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, computed_size(loop)) + 64]);
     if (!scratch) return false;
-    auto* aligned = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
+    auto* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
     while (begin < end) {
-        size_t taken = end - begin < count ? (end - begin) / column_width * column_width : count;
-        Strided operand[maximum_row_operands];
-        for (int k = 0, core = operands; k < operands; ++k)
-            operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};
-        if (!taken || !columns(operand, n, taken, aligned)) {
-            if (!taken) taken = end - begin;
-            if (!rows_range(kernel, loop, args, steps, n, begin, begin + taken)) return false;
+        if (end - begin >= column_width) {
+            Strided operand[maximum_row_operands];
+            for (int k = 0, core = operands; k < operands; ++k)
+                operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};
+            begin += columns(operand, n, end - begin, aligned);
         }
-        begin += taken;
+        size_t others = std::min(end - begin, most_columns);
+        if (!rows_range(kernel, loop, args, steps, n, begin, begin + others)) return false;
+        begin += others;
     }
     return true;
+}
+
+// Rows that a part of a shared loop has at least. The first read and the last write of a column kernel wait for memory
+// with nothing else to do, so a part has up to eight tiles, as long as each thread has a part.
+inline size_t column_grain(size_t rows) {
+    size_t each = std::min(rows / size_t(thread_count()), 8 * most_columns);
+    return std::max(each / column_width, size_t(1)) * column_width;
 }
 
 inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
@@ -152,11 +176,11 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     const RowEntry& entry = current_table().rows[loop.index];
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
-    size_t count = columns ? column_count(loop, steps, n) : 0;
+    if (columns && !in_columns(loop, steps)) columns = nullptr;
     std::atomic<bool> complete{true};
-    parallel_for(rows, count ? column_width : 1, n, loop.cost, [&](size_t begin, size_t end) {
-        bool done = count ? columns_range(columns, kernel, loop, args, steps, n, begin, end, count)
-                          : rows_range(kernel, loop, args, steps, n, begin, end);
+    parallel_for(rows, columns ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
+        bool done = columns ? columns_range(columns, kernel, loop, args, steps, n, begin, end)
+                            : rows_range(kernel, loop, args, steps, n, begin, end);
         if (!done) complete = false;
     });
     return complete;

@@ -41,11 +41,18 @@ constexpr size_t batched_rows(size_t n) {
 constexpr size_t row_scratch(size_t n) { return n * (batched_rows(n) * 4 > 8 ? batched_rows(n) * 4 : 8); }
 using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void* scratch);
 // Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
-// entries have adjacent rows. A kernel takes `count` rows, a multiple of column_width, and returns false, with no
-// output touched, where one of them asks for its row kernel. scratch has room for column_scratch(n, count) bytes.
-constexpr size_t column_width = 16, most_columns = 128;
-constexpr size_t column_scratch(size_t n, size_t count) { return (n + 1) * count * sizeof(float); }
-using ColumnKernel = bool (*)(const Strided* operands, size_t n, size_t count, float* scratch);
+// entries have adjacent rows. A kernel takes `count` rows, column_width at least, tile by tile; it returns how many it
+// has written, fewer where one of the next tile asks for its row kernel. Lines of 64 bytes a page apart are written
+// three times as slowly as four that are neighbours, so a tile has 64 rows. scratch has room for column_scratch(n,
+// size) bytes, size those of the numbers that a kernel computes in: two per entry of a tile, and two more; none for
+// rows so long that they are read again instead.
+constexpr size_t column_width = 16, most_columns = 64;
+constexpr size_t column_scratch(size_t n, size_t size) {
+    constexpr size_t memory = size_t(1) << 24;
+    size_t needed = (2 * n + 2) * most_columns * size;
+    return needed <= memory ? needed : 0;
+}
+using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, void* scratch);
 
 struct RowEntry {
     const char* name;

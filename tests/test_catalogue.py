@@ -87,6 +87,7 @@ def test_operands_are_those_that_a_call_needs(name):
 
 
 HEADERS = {path.stem: path.read_text() for path in (ROOT / "csrc" / "ops").glob("*.hpp")}
+LOOPS = [path.read_text() for path in (ROOT / "csrc" / "isa").iterdir()]
 
 
 @pytest.mark.parametrize("header", sorted(HEADERS))
@@ -96,6 +97,7 @@ def test_headers_in_c_serve_a_record(header):
     named |= {kernel.struct for record in catalogue.ROWS.values() for kernel in record.kernels}
     defined = set(re.findall(r"\b(?:struct|using) (\w+)", HEADERS[header]))
     included = any(f'#include "{header}.hpp"' in text for text in HEADERS.values())
+    included |= any(f'#include "../ops/{header}.hpp"' in text for text in LOOPS)
     assert named & defined or included
 
 

@@ -7,8 +7,9 @@ import pytest
 import softfloor as sf
 
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
+VJP_DTYPES = [*DTYPES, np.float64]
 #: Entries and rows: fewer than sixteen rows, not a multiple of sixteen, more than a segment of a sum, several tiles.
-SHAPES = [(1, 16), (3, 40), (64, 33), (65, 128), (1000, 15), (1025, 16), (2100, 160)]
+SHAPES = [(1, 16), (3, 40), (64, 33), (65, 128), (1000, 15), (1025, 16), (2100, 160), (70, 333), (5000, 83)]
 KINDS = ["ordinary", "one-hot", "masked", "far apart", "ties"]
 
 
@@ -60,7 +61,7 @@ def test_bits_of_the_last_axis(kind, shape, dtype):
     assert_same_bits(gradient.T, expected_gradient)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("dtype", VJP_DTYPES, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("function", [sf.softmax, sf.log_softmax, sf.softmin], ids=lambda function: function.name)
@@ -76,6 +77,75 @@ def test_bits_of_vjps(function, kind, shape, dtype):
         assert_same_bits(
             function.vjp(*operands, axis=0, out=over).T, np.ascontiguousarray(function.vjp(output.T, cotangent.T))
         )
+
+
+def starting_at(offset: int, array: np.ndarray) -> np.ndarray:
+    """A copy, ``offset`` items behind the start of a line of 64 bytes."""
+    memory = np.empty(array.size + 128, array.dtype)
+    first = -memory.ctypes.data % 64 // array.itemsize + offset
+    copy = memory[first : first + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize("dtype", VJP_DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("rows", [257, 272, 320, 333])
+@pytest.mark.parametrize("offset", [0, 1, 4, 12])
+def test_results_in_the_place_of_operands(offset, rows, dtype):
+    """Tiles have rows of the one before where that starts in the middle of a line, and at the end."""
+    if np.dtype(dtype).itemsize == 2:
+        rows = rows // 32 * 32 + rows % 32  # whole lines
+    x = logits("ordinary", (40, rows), dtype)
+    along_last = np.ascontiguousarray(x.T)
+    labels = np.arange(rows) % 40
+    for function in (sf.softmax, sf.softmin, sf.log_softmax):
+        expected = function(along_last)
+        over = starting_at(offset, x)
+        assert_same_bits(function(over, axis=0, out=over).T, expected)
+        cotangent = cotangents((40, rows), dtype)
+        slope = function.vjp(expected, np.ascontiguousarray(cotangent.T))
+        for which in range(2):
+            operands = [starting_at(offset, np.ascontiguousarray(expected.T)), starting_at(offset, cotangent)]
+            assert_same_bits(function.vjp(*operands, axis=0, out=operands[which]).T, slope)
+    over = starting_at(offset, x)
+    losses, gradient = sf.softmax_cross_entropy.value_and_grad(over, labels, axis=0, reduction="none", out=over)
+    expected_losses, expected_gradient = sf.softmax_cross_entropy.value_and_grad(along_last, labels, reduction="none")
+    assert gradient is over
+    assert_same_bits(losses, expected_losses)
+    assert_same_bits(over.T, expected_gradient)
+
+
+@pytest.mark.parametrize("dtype", VJP_DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("place", [0, 15, 16, 63, 64, 127, 300, 332])
+def test_a_row_that_its_row_kernel_computes(place, dtype):
+    """Beside it, in its tile and the tiles around it, in place too, results are as without it."""
+    x = starting_at(4, logits("ordinary", (40, 333), dtype))
+    x[3, place] = np.inf
+    expected = sf.softmax(np.ascontiguousarray(x.T))
+    assert_same_bits(sf.softmax(x, axis=0).T, expected)
+    cotangent = cotangents((40, 333), dtype)
+    slope = sf.softmax.vjp(expected, np.ascontiguousarray(cotangent.T))
+    cotangent[:, place] = np.finfo(np.float32).max / 8 if dtype is np.float32 else cotangent[:, place]
+    slope[place] = sf.softmax.vjp(expected[place], np.ascontiguousarray(cotangent[:, place]))
+    over = starting_at(4, np.ascontiguousarray(expected.T))
+    assert_same_bits(sf.softmax.vjp(over, cotangent, axis=0, out=over).T, slope)
+    assert_same_bits(sf.softmax(x, axis=0, out=x).T, expected)
+
+
+def test_results_keep_the_order_of_memory():
+    """As NumPy's ufuncs do, and not the order in which rows were taken."""
+    x = np.zeros((3, 4, 5), np.float32)
+    for axis in range(3):
+        labels = np.zeros(np.delete(x.shape, axis), int)
+        assert sf.softmax(x, axis=axis).flags.c_contiguous
+        assert sf.softmax.vjp(x, x, axis=axis).flags.c_contiguous
+        assert sf.softmax_cross_entropy.value_and_grad(x, labels, axis=axis)[1].flags.c_contiguous
+        labels = np.zeros(np.delete(x.T.shape, axis), int)
+        assert sf.softmax(x.T, axis=axis).flags.f_contiguous
+        assert sf.softmax.vjp(x.T, x.T, axis=axis).flags.f_contiguous
+        assert sf.softmax_cross_entropy.value_and_grad(x.T, labels, axis=axis)[1].flags.f_contiguous
+    assert sf.softmax(x[::2, :, ::2], axis=1).flags.c_contiguous
+    assert sf.softmax(x.T).flags.f_contiguous
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)

@@ -1,6 +1,7 @@
 // Compiled once per instruction set (SOFTFLOOR_ISA names it): instantiates every operation and exports one table.
 // Nothing here may leave the unit but that table; no STL, no libm.
 #include "../kernels.hpp"
+#include "../ops/vjp_columns.hpp"
 #include "gated_entries.hpp"
 // Generated from the catalogue by tools/operations.py: includes ops/*.hpp, lists ACTIVATION(...), SOFTCAPPED(...),
 // ROWS(...).
@@ -49,11 +50,6 @@ namespace {
     FUNCTION_OF_PARAMETER(NAME, #PARAMETER "_derivative", ParameterDerivative, OP, DEFAULT)
 constexpr ElementwiseEntry elementwise[] = {SOFTFLOOR_ELEMENTWISE};
 
-template <class Op, class T> constexpr ColumnKernel columns() {
-    if constexpr (HasTogether<Op, T>) return Op::template together<FloatColumns<T>>;
-    else if constexpr (sizeof(T) < 8 && requires { &Op::template columns<T>; }) return Op::template columns<T>;
-    else return nullptr;
-}
 constexpr int operands_of(const char* signature, bool outputs) {
     int found[2] = {};
     for (int after = 0; *signature; ++signature) {
@@ -61,6 +57,11 @@ constexpr int operands_of(const char* signature, bool outputs) {
         found[after] += *signature == '(';
     }
     return found[outputs];
+}
+template <class Op, class T, int operands> constexpr ColumnKernel columns() {
+    if constexpr (HasTogether<Op, T>) return columns_together<Op, T, operands>;
+    else if constexpr (HasVjpColumns<Op, T>) return vjp_columns<Op, T>;
+    else return nullptr;
 }
 // An operation's kernel: several rows side by side where it can, otherwise one after another.
 template <class Op, class T, int inputs, int outputs>
@@ -84,6 +85,7 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
     }
 }
 #define ROW_KERNEL(OP, SIGNATURE, T) row_kernel<OP, T, operands_of(SIGNATURE, false), operands_of(SIGNATURE, true)>
+#define COLUMNS(OP, SIGNATURE, T) columns<OP, T, operands_of(SIGNATURE, false) + operands_of(SIGNATURE, true)>()
 #define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES)                                                                \
     {#NAME,                                                                                                      \
      VARIANT,                                                                                                    \
@@ -91,7 +93,8 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
      TYPES,                                                                                                      \
      {ROW_KERNEL(OP, SIGNATURE, Float16), ROW_KERNEL(OP, SIGNATURE, Bfloat16), ROW_KERNEL(OP, SIGNATURE, float), \
       ROW_KERNEL(OP, SIGNATURE, double)},                                                                        \
-     {columns<OP, Float16>(), columns<OP, Bfloat16>(), columns<OP, float>(), columns<OP, double>()}},
+     {COLUMNS(OP, SIGNATURE, Float16), COLUMNS(OP, SIGNATURE, Bfloat16), COLUMNS(OP, SIGNATURE, float),          \
+      COLUMNS(OP, SIGNATURE, double)}},
 constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 
 }  // namespace

@@ -1,155 +1,198 @@
 // Rows of float32, float16 or bfloat16 that lie side by side, as along axis 0: sixteen at a time, a vector holding one
 // entry of each. Nothing is transposed, and sums have the order of additions, and so the bits, of float_row.hpp.
+//
+// Entries a page apart share few sets of the caches and follow no pattern that a processor sees, so reading and writing
+// them takes as long as the exponentials. Tiles of rows therefore pass through three stages at once: while the terms
+// of one are computed, chunk by chunk, the results of the tile before are written and the entries of the tile after are
+// read into the buffer that this leaves. What a chunk will read and write is asked for among its terms.
 #pragma once
-#include "../kernels.hpp"
-#include "float_row.hpp"
+#include "column_numbers.hpp"
 
 namespace softfloor {
 namespace {
 
-// Asks for the memory of an entry to come in `count` rows: the prefetchers of processors do not follow entries that lie
-// a page apart.
-template <class T, bool written = false> SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t entry, size_t count) {
-    constexpr size_t ahead = 8, line = 64;
-    const char* first = x.at(0, entry + ahead);
-    for (size_t k = 0; k < count * sizeof(T); k += line) __builtin_prefetch(first + k, written);
-}
+template <class T> struct FloatColumns : ColumnNumbers<T> {
+    using Numbers = ColumnNumbers<T>;
+    using Numbers::n, Numbers::count, Numbers::plain, Numbers::maximum, Numbers::places;
+    using Numbers::width, Numbers::most, Numbers::chunk, Numbers::taken, Numbers::following;
 
-template <class T> struct FloatColumns {
-    using Entry = T;
-    static constexpr size_t width = column_width, most = most_columns;
+    struct Tile {  // entry by entry
+        float* entries;
+        Strided from;
+        size_t count = 0;
+        alignas(64) float maximum[most];
+        alignas(64) int32_t places[most];  // of the first maxima
+    };
+    struct Unwritten {  // results of a tile, to be written while the terms of the next are computed
+        const float* entries;
+        Strided to;
+        size_t count = 0;
+        bool logarithms, replaced;
+        float scale;
+        alignas(64) float first_number[most], second_number[most];
+        size_t places[most];
+        T replacements[most];
+    };
 
-    size_t n, count;
-    float* buffer;  // per sixteen rows, entry by entry; one entry apart, so that blocks do not share cache sets
-    FloatRow<T> rows[most];
-    int32_t places[most];  // of the first maxima
+    Tile tiles[2], *tile = tiles, *next = tiles + 1;
+    Unwritten unwritten;
+    void (FloatColumns::*exchange_entries)(size_t begin, size_t end) = nullptr;
 
-    float* block(size_t first) const { return buffer + first * (n + 1); }
-    const FloatRow<T>& row(size_t k) const { return rows[k]; }
-    double inverse_total(size_t k) const { return rows[k].inverse_total(); }
-    double log_of_total(size_t k) const { return rows[k].log_of_total(); }
-    float entry(size_t row, size_t i) const { return block(row / width * width)[i * width + row % width]; }
+    FloatColumns(size_t length, void* scratch) : Numbers(length) {
+        float* entries = static_cast<float*>(scratch);
+        tiles[0].entries = entries, tiles[1].entries = entries + (n + 1) * most;  // in other sets of the cache
+    }
+
+    float entry(size_t k, size_t i) const { return tile->entries[i * most + k]; }
 
     // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat. `negative`
-    // takes -x for x, and `apart` finds the places of the first maxima.
+    // takes -x for x, and `apart` finds the places of the first maxima. The rows after these are those of the next
+    // call.
     template <bool apart, bool negative = false>
-    bool load(const Strided& x, size_t entries, size_t row_count, const Strided* temperature, float* scratch) {
-        n = entries, count = row_count, buffer = scratch;
-        float maximum[most];
-        for (size_t row = 0; row < count; ++row) maximum[row] = -__builtin_inff(), places[row] = 0;
-        for (size_t i = 0; i < n; ++i) {
-            const T* from = reinterpret_cast<const T*>(x.at(0, i));
-            ask_ahead<T>(x, i, count);
-            for (size_t first = 0; first < count; first += width) {
-                float *to = block(first) + i * width, *largest = maximum + first;
-                int32_t *place = places + first, here = int32_t(i);
-#pragma GCC ivdep
-#pragma GCC unroll 1  // unrolled, it would not be vectorised
-                for (size_t j = 0; j < width; ++j) {
-                    float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
-                    to[j] = value;
-                    if constexpr (apart) place[j] = value > largest[j] ? here : place[j];
-                    largest[j] = value > largest[j] ? value : largest[j];
-                }
+    bool load(const Strided& x, size_t, size_t row_count, const Strided* temperature) {
+        exchange_entries = &FloatColumns::template exchange<apart, negative>;
+        if (!next->count) {
+            start_next(x, row_count);
+            for (size_t i = 0; i < n; ++i) {
+                ask_ahead<T>(x, 0, i, row_count);
+                read<apart, negative>(i, row_count);
             }
         }
-        for (size_t row = 0; row < count; ++row) {
-            double its_temperature = temperature ? *reinterpret_cast<const double*>(temperature->at(row, 0)) : 1.0;
-            rows[row] = FloatRow<T>(maximum[row], its_temperature);
-            if (rows[row].form == FloatRow<T>::infinite) return false;
-        }
-        return true;
+        Tile* loaded = next;
+        next = tile, tile = loaded, count = row_count;
+        start_next({x.at(following.first - taken.first, 0), x.row_step, x.entry_step}, following.count);
+        for (size_t k = 0; k < count; ++k) maximum[k] = tile->maximum[k], places[k] = tile->places[k];
+        return this->choose_forms(temperature);
     }
 
     // As add_terms of a row; `apart` keeps the first maximum out of the sum.
     template <bool apart, bool keep> void add_terms() {
-        for (size_t first = 0; first < count; first += width) {
-            bool plain = true;
-            for (size_t j = 0; j < width; ++j) plain &= rows[first + j].form == FloatRow<T>::plain;
-            if (plain) add_terms<apart, keep, true>(block(first), rows + first, places + first);
-            else add_terms<apart, keep, false>(block(first), rows + first, places + first);
-        }
-    }
-
-  private:
-    template <bool apart, bool keep, bool plain>
-    [[gnu::noinline]] void add_terms(float* __restrict x, FloatRow<T>* row, const int32_t* places_there) const {
-        constexpr size_t chunk = FloatRow<T>::chunk, segment = FloatRow<T>::segment;
-        float scale[width], scale_rest[width], middle[width], shift[width], unit[width], lowest[width], maximum[width];
-        int32_t place[width];
-        for (size_t j = 0; j < width; ++j) {
-            const RowExponential& e = row[j].exponential;
-            scale[j] = e.scale, scale_rest[j] = e.scale_rest, middle[j] = e.middle;
-            shift[j] = e.shift, unit[j] = e.unit, lowest[j] = e.lowest;
-            maximum[j] = row[j].maximum, place[j] = places_there[j];
-        }
-        float lane[chunk][width];
-        double sums[lanes][width] = {};
-        for (size_t begin = 0; begin < n; begin += segment) {
-            size_t end = n - begin < segment ? n : begin + segment;
-            for (size_t k = 0; k < chunk; ++k)
-                for (size_t j = 0; j < width; ++j) lane[k][j] = 0.0f;
-            for (size_t i = begin; i < end; ++i) {
-                float *value = x + i * width, *sum = lane[i % chunk];
-                int32_t here = int32_t(i);
-#pragma GCC ivdep
-                for (size_t j = 0; j < width; ++j) {
-                    RowExponential e{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]};
-                    float term = e.template term<plain>(value[j]);
-                    sum[j] += apart && place[j] == here ? 0.0f : term;
-                    if constexpr (keep) value[j] = term;
-                }
-            }
-            for (size_t k = 0; k < lanes; ++k)
-                for (size_t j = 0; j < width; ++j)
-                    sums[k][j] += double(lane[k][j] + lane[k + 16][j]) + double(lane[k + 32][j] + lane[k + 48][j]);
-        }
-        for (size_t half = lanes / 2; half; half /= 2)
-            for (size_t k = 0; k < half; ++k)
-                for (size_t j = 0; j < width; ++j) sums[k][j] += sums[k + half][j];
-        for (size_t j = 0; j < width; ++j) {
-            RowExponential e{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]};
-            row[j].others = sums[0][j], row[j].top = apart ? double(e.template term<plain>(maximum[j])) : 0.0;
-        }
-    }
-
-  public:
-    // out = result(entry, row's first and second number), for all entries of all rows.
-    template <class Result>
-    SOFTFLOOR_INLINE void write(const Strided& out, const float* first_number, const float* second_number,
-                                Result result) {
-        for (size_t i = 0; i < n; ++i) {
-            T* to = reinterpret_cast<T*>(out.at(0, i));
-            ask_ahead<T, true>(out, i, count);
-            for (size_t first = 0; first < count; first += width) {
-                const float *from = block(first) + i * width, *a = first_number + first, *b = second_number + first;
-#pragma GCC ivdep
-                for (size_t j = 0; j < width; ++j) to[first + j] = narrow<T>(result(from[j], a[j], b[j]));
-            }
-        }
+        if (plain) add_terms<apart, keep, true>();
+        else add_terms<apart, keep, false>();
+        this->template use_sums<apart, keep>(count);
     }
 
     // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
-        float high[most], low[most];
-        for (size_t row = 0; row < count; ++row) {
-            double its_factor = factor(row);
-            if (!splits(its_factor)) return false;
-            high[row] = float(its_factor), low[row] = float(its_factor - double(high[row]));
-        }
-        write(out, high, low, [](float term, float a, float b) { return fma(term, a, term * b); });
+        if (!split_all(count, unwritten.first_number, unwritten.second_number, factor)) return false;
+        unwritten.logarithms = false;
+        will_write(out);
         return true;
     }
     bool write_log(const Strided& out) {
-        float scale = rows[0].exponential.scale, maximum[most], log_of_total[most];
-        for (size_t row = 0; row < count; ++row) {
-            double its_log = rows[row].log_of_total();
-            if (!rows[row].writes_log_in_float() || rows[row].exponential.scale != scale || its_log != its_log)
-                return false;
-            maximum[row] = rows[row].maximum, log_of_total[row] = float(its_log);
-        }
-        write(out, maximum, log_of_total, [=](float x, float a, float b) { return fma(x - a, scale, -b); });
+        if (!this->writes_logs(&unwritten.scale)) return false;
+        for (size_t k = 0; k < count; ++k)
+            unwritten.first_number[k] = maximum[k], unwritten.second_number[k] = float(this->logs_of_totals[k]);
+        unwritten.logarithms = true;
+        will_write(out);
         return true;
+    }
+    // The entry of a row that was written to out, instead of what was.
+    void replace(const Strided&, size_t k, size_t entry, double value) {
+        unwritten.replaced = true, unwritten.places[k] = entry, unwritten.replacements[k] = Format<T>::store(value);
+    }
+    void finish() {
+        if (!unwritten.count) return;
+        for (size_t i = 0; i < n; ++i) {
+            ask_ahead<T, true>(unwritten.to, 0, i, unwritten.count);
+            write(i, unwritten.count);
+        }
+        end_writing();
+    }
+
+  private:
+    void start_next(const Strided& from, size_t row_count) {
+        next->from = from, next->count = row_count;
+        for (size_t k = 0; k < row_count; ++k) next->maximum[k] = -__builtin_inff(), next->places[k] = 0;
+    }
+    // Entry by entry, results are written and the next tile takes their place, while that is in the first-level cache.
+    template <bool apart, bool negative> void exchange(size_t begin, size_t end) {
+        auto each = [&](size_t writes, size_t reads) __attribute__((always_inline)) {
+            for (size_t i = begin; i < end; ++i) {
+                if (writes) write(i, writes);
+                if (reads) read<apart, negative>(i, reads);
+            }
+        };
+        if (next->count == most && unwritten.count == most) each(most, most);
+        else if (next->count == most && !unwritten.count) each(0, most);
+        else each(unwritten.count, next->count);
+    }
+    template <bool apart, bool negative> SOFTFLOOR_INLINE void read(size_t i, size_t reads) {
+        const T* from = reinterpret_cast<const T*>(next->from.at(0, i));
+        for (size_t first = 0; first < reads; first += width) {
+            float *to = next->entries + i * most + first, *largest = next->maximum + first;
+            int32_t *place = next->places + first, here = int32_t(i);
+#pragma GCC ivdep
+#pragma GCC unroll 1  // unrolled, it would not be vectorised
+            for (size_t j = 0; j < width; ++j) {
+                float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
+                to[j] = value;
+                if constexpr (apart) place[j] = value > largest[j] ? here : place[j];
+                largest[j] = value > largest[j] ? value : largest[j];
+            }
+        }
+    }
+    SOFTFLOOR_INLINE void write(size_t i, size_t writes) const {
+        if (unwritten.logarithms) {
+            float scale = unwritten.scale;
+            write(i, writes, [=](float x, float a, float b) { return fma(x - a, scale, -b); });
+        } else {
+            write(i, writes, [](float term, float a, float b) { return fma(term, a, term * b); });
+        }
+    }
+    template <class Result> SOFTFLOOR_INLINE void write(size_t i, size_t writes, Result result) const {
+        T* to = reinterpret_cast<T*>(unwritten.to.at(0, i));
+        for (size_t first = 0; first < writes; first += width) {
+            const float* from = unwritten.entries + i * most + first;
+            const float *a = unwritten.first_number + first, *b = unwritten.second_number + first;
+#pragma GCC ivdep
+#pragma GCC unroll 1
+            for (size_t j = 0; j < width; ++j) to[first + j] = narrow<T>(result(from[j], a[j], b[j]));
+        }
+    }
+
+    template <bool apart, bool keep, bool plain> [[gnu::noinline]] void add_terms() {
+        ColumnSums<T> sums(n, count);
+        for (size_t begin = 0, end; begin < n; begin = end) {
+            end = sums.start_chunk(begin);
+            for (size_t first = 0; first < count; first += width)
+                add_chunk<apart, keep, plain>(sums, first, begin, end);
+            if (unwritten.count | next->count) (this->*exchange_entries)(begin, end);
+            sums.end_chunk(end);
+        }
+        if (unwritten.count) end_writing();
+        sums.template put_into<apart, plain>(*this);
+    }
+    template <bool apart, bool keep, bool plain>
+    [[gnu::noinline]] void add_chunk(ColumnSums<T>& sums, size_t first, size_t begin, size_t end) const {
+        SixteenRows<T, plain> rows(*this, first);
+        // Only into the second-level cache: the first would not hold a chunk of entries a page apart.
+        const char* to_read = next->count ? next->from.at(first, begin) : nullptr;
+        const char* to_write = unwritten.count ? unwritten.to.at(first, begin) : nullptr;
+        float* x = tile->entries + begin * most + first;
+        for (size_t i = begin; i < end; ++i, x += most) {
+            __builtin_prefetch(to_read, 0, 2);
+            __builtin_prefetch(to_write, 1, 2);
+            to_read += next->from.entry_step, to_write += unwritten.to.entry_step;
+            auto [sum, before] = sums.at(i, first);
+            int32_t here = int32_t(i);
+#pragma GCC ivdep
+            for (size_t j = 0; j < width; ++j) {
+                float term = rows.term(j, x[j]);
+                sum[j] = before[j] + (apart && rows.place[j] == here ? 0.0f : term);
+                if constexpr (keep) x[j] = term;
+            }
+        }
+    }
+
+    void will_write(const Strided& out) {
+        unwritten.entries = tile->entries, unwritten.to = out, unwritten.count = count, unwritten.replaced = false;
+    }
+    void end_writing() {
+        if (unwritten.replaced)
+            for (size_t k = 0; k < unwritten.count; ++k)
+                *reinterpret_cast<T*>(unwritten.to.at(k, unwritten.places[k])) = unwritten.replacements[k];
+        unwritten.count = 0;
     }
 };
 

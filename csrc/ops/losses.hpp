@@ -46,10 +46,9 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
             *batch.template at<T>(2, k) = Format<T>::store(class_loss(row, row.depth(logit), row.log_of_total()));
         });
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
-        Rows all;
-        if (!all.template load<true>(operands[0], n, count, nullptr, scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         all.template add_terms<true, false>();
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
@@ -101,10 +100,9 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
             *batch.template at<T>(3, k) = Format<T>::store(class_loss(row, row.depth(logit[k]), row.log_of_total()));
         });
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
-        Rows all;
-        if (!all.template load<true>(operands[0], n, count, nullptr, scratch)) return false;
+        if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         double logit[Rows::most], each[Rows::most];
         for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
         all.template add_terms<true, true>();
@@ -113,8 +111,7 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            *reinterpret_cast<T*>(operands[4].at(k, label_at(operands[1], k))) =
-                Format<T>::store(-(row.total_without(logit[k]) * each[k]));
+            all.replace(operands[4], k, label_at(operands[1], k), -(row.total_without(logit[k]) * each[k]));
             *reinterpret_cast<T*>(operands[3].at(k, 0)) =
                 Format<T>::store(class_loss(row, row.depth(logit[k]), all.log_of_total(k)));
         }

@@ -8,55 +8,22 @@
 namespace softfloor {
 namespace {
 
-// Of `count` adjacent rows, the sum over entries of term(x, y), in the order of additions of sum_of<double>.
-template <class T, class Term>
-void column_sums(const Strided& x, const Strided& y, size_t n, size_t count, double* sums, Term term) {
-    double lane[lanes][most_columns] = {};
-    for (size_t i = 0; i < n; ++i) {
-        const T *first = reinterpret_cast<const T*>(x.at(0, i)), *second = reinterpret_cast<const T*>(y.at(0, i));
-        double* sum = lane[i % lanes];
-#pragma GCC ivdep
-        for (size_t j = 0; j < count; ++j) sum[j] += term(first[j], second[j]);
-    }
-    for (size_t half = lanes / 2; half; half /= 2)
-        for (size_t k = 0; k < half; ++k)
-            for (size_t j = 0; j < count; ++j) lane[k][j] += lane[k + half][j];
-    for (size_t j = 0; j < count; ++j) sums[j] = lane[0][j];
-}
-// out = result(x, y, sum) for all entries of adjacent rows; false, and nothing written, where a sum or a temperature
-// asks for the row kernel.
-template <class T, class Result>
-bool write_columns(const Strided* operands, size_t n, size_t count, const double* sums, Result result) {
-    const Strided &x = operands[0], &y = operands[1], &temperature = operands[2], &out = operands[3];
-    float high[most_columns], low[most_columns];
-    for (size_t j = 0; j < count; ++j) {
-        if (*reinterpret_cast<const double*>(temperature.at(j, 0)) != 1.0 || !splits(sums[j])) return false;
-        Sum<float> parts = split(sums[j]);
-        high[j] = parts.high, low[j] = parts.low;
-    }
-    for (size_t i = 0; i < n; ++i) {
-        const T *first = reinterpret_cast<const T*>(x.at(0, i)), *second = reinterpret_cast<const T*>(y.at(0, i));
-        T* to = reinterpret_cast<T*>(out.at(0, i));
-#pragma GCC ivdep
-        for (size_t j = 0; j < count; ++j)
-            to[j] = narrow<T>(result(widen(first[j]), widen(second[j]), Sum<float>{high[j], low[j]}));
-    }
-    return true;
-}
-
 struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature.  p (c - sum p c) / T
-    template <class T> SOFTFLOOR_INLINE static auto product(T p, T c) {
+    template <class T> SOFTFLOOR_INLINE static auto summand(T p, T c) {
         return exact_product(Format<T>::load(p), Format<T>::load(c));
     }
     // Two roundings: of the first difference, which is exact where the two are close, and of the result.
     SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
         return fma(p, c - mean.high, -(p * mean.low));
     }
+    template <class T, class N> SOFTFLOOR_INLINE static T slope(T p, T c, N mean, N inverse_temperature) {
+        return Format<T>::store(Format<T>::load(p) * (Format<T>::load(c) - mean) * inverse_temperature);
+    }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Format<T>::Number;
         const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         double temperature = *static_cast<const double*>(in[2]);
-        N mean = sum_of<N>(n, [&](size_t i) { return product(p[i], c[i]); });
+        N mean = sum_of<N>(n, [&](size_t i) { return summand(p[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
         if constexpr (sizeof(T) < 8) {
             if (temperature == 1.0 && splits(mean)) {
@@ -66,15 +33,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
             }
         }
         N inverse_temperature = reciprocal(N(temperature));
-        for_each(n, [&](size_t i) {
-            N slope = Format<T>::load(p[i]) * (Format<T>::load(c[i]) - mean);
-            result[i] = Format<T>::store(slope * inverse_temperature);
-        });
-    }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float*) {
-        double mean[most_columns];
-        column_sums<T>(operands[0], operands[1], n, count, mean, [](T p, T c) { return product(p, c); });
-        return write_columns<T>(operands, n, count, mean, [](auto... all) { return slope(all...); });
+        for_each(n, [&](size_t i) { result[i] = slope(p[i], c[i], mean, inverse_temperature); });
     }
 };
 
@@ -93,7 +52,7 @@ struct LogSoftmaxVjp {
         float difference = (c - share.high) - share.low;
         return q == -__builtin_inff() ? 0.0f : difference;
     }
-    template <class T> SOFTFLOOR_INLINE static typename Format<T>::Number counted(T q, T c) {
+    template <class T> SOFTFLOOR_INLINE static typename Format<T>::Number summand(T q, T c) {
         return select(WideRow<T>::number(q) == -infinity, typename Format<T>::Number(0.0), Format<T>::load(c));
     }
     template <class T, class N> SOFTFLOOR_INLINE static T slope(T q, T c, N total, N inverse_temperature) {
@@ -105,7 +64,7 @@ struct LogSoftmaxVjp {
         using N = typename Format<T>::Number;
         const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         double temperature = *static_cast<const double*>(in[2]);
-        N total = sum_of<N>(n, [&](size_t i) { return counted(q[i], c[i]); });
+        N total = sum_of<N>(n, [&](size_t i) { return summand(q[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
         N inverse_temperature = reciprocal(N(temperature));
         if constexpr (sizeof(T) < 8) {
@@ -126,17 +85,6 @@ struct LogSoftmaxVjp {
             }
         }
         for_each(n, [&](size_t i) { result[i] = slope(q[i], c[i], total, inverse_temperature); });
-    }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float*) {
-        for (size_t i = 0; i < n; ++i) {
-            const T* q = reinterpret_cast<const T*>(operands[0].at(0, i));
-            uint32_t covered = 0;
-            for (size_t j = 0; j < count; ++j) covered += is_covered(widen(q[j]));
-            if (covered < count) return false;
-        }
-        double total[most_columns];
-        column_sums<T>(operands[0], operands[1], n, count, total, [](T q, T c) { return counted(q, c); });
-        return write_columns<T>(operands, n, count, total, [](auto... all) { return slope(all...); });
     }
 };
 

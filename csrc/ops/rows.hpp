@@ -3,6 +3,7 @@
 #include "../kernels.hpp"
 #include "float_columns.hpp"
 #include "float_row.hpp"
+#include "long_columns.hpp"
 #include "short_rows.hpp"
 #include "wide_row.hpp"
 
@@ -51,24 +52,51 @@ template <class T> struct Batch {
     }
 };
 
-// Rows of float32 and half precisions that are held together: side by side in memory (FloatColumns) or short
-// (ShortRows). An operation that has `together` is written once for both; it returns false, with nothing written, where
-// a row asks for the row kernel.
+// Rows of float32 and half precisions that are held together: side by side in memory (FloatColumns, LongColumns) or
+// short (ShortRows). An operation that has `together` is written once for all; it returns false, with nothing written,
+// where a row asks for the row kernel.
 template <class Op, class T>
-concept HasTogether = sizeof(T) < 8 && requires { &Op::template together<FloatColumns<T>>; };
+concept HasTogether = sizeof(T) < 8 && requires(FloatColumns<T>& all) { Op::together(all, nullptr, 0, 0); };
 
-template <class Op, class T> bool short_rows(const Strided* operands, size_t n, size_t count, float* scratch) {
+template <class Op, class Rows> bool together(const Strided* operands, size_t n, size_t count) {
+    Rows all;
+    return Op::together(all, operands, n, count);
+}
+template <class Op, class T> bool short_rows(const Strided* operands, size_t n, size_t count) {
     if constexpr (HasTogether<Op, T>) {
-        if (n <= 32) return Op::template together<ShortRows<T, 32>>(operands, n, count, scratch);
-        if (n <= 64) return Op::template together<ShortRows<T, 64>>(operands, n, count, scratch);
-        if (n <= 128) return Op::template together<ShortRows<T, 128>>(operands, n, count, scratch);
+        if (n <= 32) return together<Op, ShortRows<T, 32>>(operands, n, count);
+        if (n <= 64) return together<Op, ShortRows<T, 64>>(operands, n, count);
+        if (n <= 128) return together<Op, ShortRows<T, 128>>(operands, n, count);
     }
     return false;
 }
+// Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
+template <class Op, class T, int operand_count>
+size_t columns_together(const Strided* operands, size_t n, size_t count, void* scratch) {
+    constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow);
+    TileOrder::Tile tile = order.after(0);
+    size_t done = 0;
+    auto each_tile = [&](auto& all) {
+        while (tile.count) {
+            all.taken = tile, all.following = order.after(tile.end);
+            if (!Op::together(all, TileOperands<operand_count>(operands, tile).operands, n, tile.count)) break;
+            done = tile.end, tile = all.following;
+        }
+        all.finish();
+    };
+    if (order.reads_again) {
+        LongColumns<T> all(n);
+        each_tile(all);
+    } else {
+        FloatColumns<T> all(n, scratch);
+        each_tile(all);
+    }
+    return done;
+}
 // batched_rows(n) rows at most.
 template <class Op, class T> void batch_of(const Strided* operands, size_t n, size_t count, void* scratch) {
-    if (!short_rows<Op, T>(operands, n, count, static_cast<float*>(scratch)))
-        Op::template batch<T>(operands, n, count, scratch);
+    if (!short_rows<Op, T>(operands, n, count)) Op::template batch<T>(operands, n, count, scratch);
 }
 
 struct Softmax {  // (n),()->(n): logits, temperature
@@ -76,10 +104,9 @@ struct Softmax {  // (n),()->(n): logits, temperature
         Batch<T> batch(operands, &operands[1], n, count, scratch);
         batch.write_softmax(2, [](auto&, size_t) { return typename Row<T>::N(1.0); });
     }
-    template <class Rows, bool negative = false>
-    static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
-        Rows all;
-        if (!all.template load<false, negative>(operands[0], n, count, &operands[1], scratch)) return false;
+    template <bool negative = false, class Rows>
+    static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
+        if (!all.template load<false, negative>(operands[0], n, count, &operands[1])) return false;
         all.template add_terms<false, true>();
         return all.write_scaled(operands[2], [&](size_t row) { return all.inverse_total(row); });
     }
@@ -92,9 +119,8 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
         batch.sum_others();
         batch.each([&](auto& row, size_t k) { row.write_log(batch.template at<T>(2, k)); });
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
-        Rows all;
-        if (!all.template load<true>(operands[0], n, count, &operands[1], scratch)) return false;
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
+        if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
         all.template add_terms<true, false>();
         return all.write_log(operands[2]);
     }
@@ -125,9 +151,8 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     template <class Row> static bool cancels(const Row& row, double total) {
         return __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others;
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
-        Rows all;
-        if (!all.template load<true>(operands[0], n, count, &operands[1], scratch)) return false;
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
+        if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
         all.template add_terms<true, false>();
         double totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
@@ -148,10 +173,9 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
             return row.inverse_temperature * Format<T>::load(*batch.template at<const T>(2, k));
         });
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
-        Rows all;
-        if (!all.template load<false>(operands[0], n, count, &operands[1], scratch)) return false;
+        if (!all.template load<false>(operands[0], n, count, &operands[1])) return false;
         all.template add_terms<false, true>();
         return all.write_scaled(operands[3], [&](size_t k) {
             double cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));

@@ -2,43 +2,36 @@
 // maximum, sum, reciprocal and logarithm, is computed for all of them in a vector. The order of additions, and so the
 // bits, are those of float_row.hpp.
 #pragma once
-#include "float_row.hpp"
+#include "row_numbers.hpp"
 
 namespace softfloor {
 namespace {
 
 // Rows are filled up to width, 32, 64 or 128, with entries of -inf, whose terms of 0 change no sum. (Loops of 16 would
 // be unrolled too early to be vectorised.)
-template <class T, size_t width> struct ShortRows {
+template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> {
     using Entry = T;
     static constexpr size_t most = most_batched;
+    using Numbers = RowNumbers<T, most>;
+    using Numbers::inverse_totals, Numbers::logs_of_totals, Numbers::maximum, Numbers::others, Numbers::top;
 
     size_t n, count;
     const float* x[most];                    // the rows: the operand's memory, or entries
     alignas(64) float entries[most][width];  // as read, then the terms that are kept
     alignas(64) int32_t inside[width];       // j < n
-    alignas(64) float maximum[most], middle[most], lowest[most];
     alignas(64) int32_t place[most];
-    alignas(64) double exact_top[most], top[most], others[most];
-    alignas(64) double inverse_totals[most], logs_of_totals[most];
 
     // False where a row's maximum or temperature asks for another form of the exponential. `negative` takes -x for x,
     // and `apart` finds the places of the first maxima.
     template <bool apart, bool negative = false>
-    bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature, float*) {
+    bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature) {
         n = length, count = row_count;
         if (temperature)
             for (size_t k = 0; k < count; ++k)
                 if (*reinterpret_cast<const double*>(temperature->at(k, 0)) != 1.0) return false;
         if (n == width) read<true, negative>(logits);
         else read<false, negative>(logits);
-        int plain = 0;
-        for (size_t k = 0; k < most; ++k) {
-            Origin origin(maximum[k]);
-            middle[k] = float(origin.middle), lowest[k] = float(origin.lowest), exact_top[k] = origin.exact_top;
-            plain += __builtin_fabsf(maximum[k]) <= float(FloatRow<T>::largest_reach);
-        }
-        if (plain != int(most)) return false;
+        if (!this->choose_plain_form(most)) return false;
         if constexpr (apart) find_places();
         return true;
     }
@@ -49,7 +42,7 @@ template <class T, size_t width> struct ShortRows {
         for (size_t k = count; k < most; ++k)
             for (double& sum : sums[k]) sum = 1.0;
         for (size_t k = 0; k < count; ++k) {
-            RowExponential exponential = exponential_of(k);
+            RowExponential exponential = this->plain_exponential(k);
             int excluded = apart ? place[k] : -1;
             alignas(64) float lane[width];
 #pragma GCC ivdep
@@ -69,34 +62,22 @@ template <class T, size_t width> struct ShortRows {
             __builtin_memcpy(sums[k], &folded, sizeof folded);
         }
         for (size_t k = 0; k < most; k += folded_lanes<double>) fold_side_by_side(sums + k, others + k, Added{});
-        for (size_t k = 0; k < most; ++k) top[k] = apart ? exponential_of(k).template term<true>(maximum[k]) : 0.0f;
-        if constexpr (keep)
-            for (size_t k = 0; k < most; ++k) inverse_totals[k] = 1.0 / (top[k] + others[k]);
-        if constexpr (apart)
-            for (size_t k = 0; k < most; ++k) logs_of_totals[k] = log1p_of(others[k] / exact_top[k]);
+        for (size_t k = 0; k < most; ++k)
+            top[k] = apart ? this->plain_exponential(k).template term<true>(maximum[k]) : 0.0f;
+        this->template use_sums<apart, keep>(most);
     }
 
     float entry(size_t k, size_t i) const { return x[k][i]; }
     FloatRow<T> row(size_t k) const {
         FloatRow<T> result;
-        result.maximum = maximum[k], result.exponential = exponential_of(k);
-        result.exact_top = exact_top[k], result.top = top[k], result.others = others[k];
-        return result;
+        result.exponential = this->plain_exponential(k);
+        return this->with_sums(result, k);
     }
-    double inverse_total(size_t k) const { return inverse_totals[k]; }
-    double log_of_total(size_t k) const { return logs_of_totals[k]; }
 
     // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
         float high[most], low[most];
-        size_t split_factors = 0;
-        for (size_t k = 0; k < count; ++k) {
-            double its_factor = factor(k);
-            split_factors += splits(its_factor);
-            Sum<float> parts = split(its_factor);
-            high[k] = parts.high, low[k] = parts.low;
-        }
-        if (split_factors != count) return false;
+        if (!split_all(count, high, low, factor)) return false;
         for (size_t k = 0; k < count; ++k)
             write(out, k, entries[k], [&, a = high[k], b = low[k]](float term) { return fma(term, a, term * b); });
         return true;
@@ -110,12 +91,12 @@ template <class T, size_t width> struct ShortRows {
         return true;
     }
 
-  private:
-    SOFTFLOOR_INLINE RowExponential exponential_of(size_t k) const {
-        RowExponential result;
-        result.middle = middle[k], result.lowest = lowest[k];
-        return result;
+    // The entry of a row that was written to out, instead of what was.
+    void replace(const Strided& out, size_t k, size_t entry, double value) {
+        *reinterpret_cast<T*>(out.at(k, entry)) = Format<T>::store(value);
     }
+
+  private:
     // Rows that are not there have the maximum 0.
     template <bool full, bool negative> void read(const Strided& logits) {
         constexpr size_t left = folded_lanes<float>;

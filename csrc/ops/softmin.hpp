@@ -22,8 +22,8 @@ struct Softmin {  // (n),()->(n): logits, temperature
         const Strided negative[] = {operands[2], operands[1], operands[2]};
         Softmax::batch<T>(negative, n, count, scratch);
     }
-    template <class Rows> static bool together(const Strided* operands, size_t n, size_t count, float* scratch) {
-        return Softmax::together<Rows, true>(operands, n, count, scratch);
+    template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
+        return Softmax::together<true>(all, operands, n, count);
     }
 };
 
@@ -33,13 +33,13 @@ struct SoftminVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) { result[i] = negated(result[i]); });
     }
-    template <class T> static bool columns(const Strided* operands, size_t n, size_t count, float* scratch) {
-        if (!SoftmaxVjp::columns<T>(operands, n, count, scratch)) return false;
-        for (size_t i = 0; i < n; ++i) {
-            T* result = reinterpret_cast<T*>(operands[3].at(0, i));
-            for_each(count, [&](size_t j) { result[j] = negated(result[j]); });
-        }
-        return true;
+    template <class T> SOFTFLOOR_INLINE static auto summand(T p, T c) { return SoftmaxVjp::summand(p, c); }
+    // As integers: GCC makes -fma(a, b, -c) into fma(-a, b, c), a zero of the other sign where the two cancel.
+    SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
+        return bits_to_float(float_to_bits(SoftmaxVjp::slope(p, c, mean)) ^ 0x80000000u);
+    }
+    template <class T, class N> SOFTFLOOR_INLINE static T slope(T p, T c, N mean, N inverse_temperature) {
+        return negated(SoftmaxVjp::slope(p, c, mean, inverse_temperature));
     }
 };
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
 from .containers import understood
-from .layout import as_logits, first_place
+from .layout import as_logits, first_place, new_like
 from .losses import Reduction, check_cotangent, check_reduction, total_of
 from .rows import RowFunction
 
@@ -226,7 +225,7 @@ class SigmoidCrossEntropy(RowFunction):
     ) -> tuple[list[float], list[Any]]:
         """A kernel over all entries: its numbers per row, of which some have none, and its outputs, new where None."""
         shape, dtype = operands[0].shape, operands[0].dtype
-        results = [_new_like(operands[0]) if output is None else output for output in outputs]
+        results = [new_like(operands[0], order="C") if output is None else output for output in outputs]
         # Written through a flat view, or through a copy where memory has none.
         written = [r.reshape(-1) if r.flags.c_contiguous else np.empty(r.size, dtype) for r in results]
         numbers: list[float] = []
@@ -258,10 +257,6 @@ def _each_piece(gufunc: Any, operands: Any, scale: tuple[float, ...], written: A
         into = (None,) * returned + tuple(output[piece] for output in outputs)
         results = gufunc(*(operand[piece] for operand in inputs), *scale, out=into)
         yield (results if gufunc.nout > 1 else (results,))[:returned]
-
-
-def _new_like(logits: Any) -> Any:
-    return _core.call_recycling(np.empty_like, logits, order="C", subok=False)
 
 
 def _pieces(flat: Any) -> tuple[Any, Any]:

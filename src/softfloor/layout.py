@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from . import _core
 from .activation import check_dtype, check_requested_dtype
 
 Axis = int | tuple[int, ...] | None
@@ -55,6 +56,11 @@ class Layout:
     def kept(self, reduced: Any) -> Any:
         """A result per row, with axes of length 1 where the rows were."""
         return np.expand_dims(reduced, self.axes)
+
+
+def new_like(array: Any, **keywords: Any) -> Any:
+    """``np.empty_like``, without subclasses, in memory that may have been used before."""
+    return _core.call_recycling(np.empty_like, array, subok=False, **keywords)
 
 
 def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:

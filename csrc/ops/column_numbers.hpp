@@ -1,0 +1,141 @@
+// What the rows of a tile need that lie side by side in memory (float_columns.hpp, long_columns.hpp): the form of the
+// exponential each takes, and the sums of its terms.
+#pragma once
+#include "row_numbers.hpp"
+#include "tile_order.hpp"
+
+namespace softfloor {
+namespace {
+
+// Asks for the memory of an entry to come in `count` rows from `first` on.
+template <class T, bool written = false>
+SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
+    constexpr size_t ahead = 8, line = 64;
+    const char* memory = x.at(first, entry + ahead);
+    for (size_t k = 0; k < count * sizeof(T); k += line) __builtin_prefetch(memory + k, written);
+}
+
+inline double temperature_at(const Strided& temperature, size_t row) {
+    return *reinterpret_cast<const double*>(temperature.at(row, 0));
+}
+
+template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {
+    using Entry = T;
+    static constexpr size_t width = column_width, most = most_columns;
+    static constexpr size_t chunk = FloatRow<T>::chunk, segment = FloatRow<T>::segment;
+
+    size_t n, count = 0;
+    TileOrder::Tile taken, following;  // the rows of this tile, and of the next one
+    bool plain;
+    FloatRow<T> rows[most];  // unless plain
+    alignas(64) float scale[most], scale_rest[most], shift[most], unit[most];
+    alignas(64) int32_t places[most];  // of the first maxima
+
+    explicit ColumnNumbers(size_t length) : n(length) {}
+
+    FloatRow<T> row(size_t k) const {
+        FloatRow<T> result;
+        if (plain) result.exponential = this->plain_exponential(k);
+        else result = rows[k];
+        return this->with_sums(result, k);
+    }
+
+    // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat.
+    bool choose_forms(const Strided* temperature) {
+        plain = true;
+        if (temperature)
+            for (size_t k = 0; k < count; ++k) plain &= temperature_at(*temperature, k) == 1.0;
+        plain = plain && this->choose_plain_form(count);
+        if (plain) return true;
+        for (size_t k = 0; k < count; ++k) {
+            rows[k] = FloatRow<T>(this->maximum[k], temperature ? temperature_at(*temperature, k) : 1.0);
+            if (rows[k].form == FloatRow<T>::infinite) return false;
+            const RowExponential& e = rows[k].exponential;
+            scale[k] = e.scale, scale_rest[k] = e.scale_rest, this->middle[k] = e.middle, shift[k] = e.shift;
+            unit[k] = e.unit, this->lowest[k] = e.lowest, this->exact_top[k] = rows[k].exact_top;
+        }
+        return true;
+    }
+    template <bool plain> SOFTFLOOR_INLINE RowExponential exponential(size_t k) const {
+        if constexpr (plain) return this->plain_exponential(k);
+        else return {scale[k], scale_rest[k], this->middle[k], shift[k], unit[k], this->lowest[k]};
+    }
+
+    // Whether results that are logarithms can be computed in float32, all by one scale, and that.
+    bool writes_logs(float* its_scale) const {
+        *its_scale = plain ? 1.0f : scale[0];
+        for (size_t k = 0; k < count; ++k) {
+            bool in_float = plain || (rows[k].writes_log_in_float() && scale[k] == scale[0]);
+            if (!in_float || this->logs_of_totals[k] != this->logs_of_totals[k]) return false;
+        }
+        return true;
+    }
+};
+
+// The numbers of sixteen rows from `first` on, which stay in registers while their entries pass.
+template <class T, bool plain> struct SixteenRows {
+    static constexpr size_t width = column_width;
+    alignas(64) float scale[width], scale_rest[width], middle[width], shift[width], unit[width], lowest[width];
+    alignas(64) int32_t place[width];
+
+    SOFTFLOOR_INLINE SixteenRows(const ColumnNumbers<T>& all, size_t first) {
+        for (size_t j = 0; j < width; ++j) {
+            RowExponential e = all.template exponential<plain>(first + j);
+            scale[j] = e.scale, scale_rest[j] = e.scale_rest, middle[j] = e.middle;
+            shift[j] = e.shift, unit[j] = e.unit, lowest[j] = e.lowest, place[j] = all.places[first + j];
+        }
+    }
+    SOFTFLOOR_INLINE float term(size_t j, float x) const {
+        return RowExponential{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]}.template term<plain>(x);
+    }
+};
+
+// Sums of the terms of a tile's rows, in the lanes and segments, and so the order of additions, of float_row.hpp.
+template <class T> struct ColumnSums {
+    using Numbers = ColumnNumbers<T>;
+    static constexpr size_t width = column_width, most = most_columns, chunk = Numbers::chunk;
+    alignas(64) float lane[chunk][most];
+    alignas(64) double sums[lanes][most];
+    size_t n, count;
+
+    ColumnSums(size_t length, size_t row_count) : n(length), count(row_count) {
+        for (size_t k = 0; k < lanes; ++k)
+            for (size_t j = 0; j < count; ++j) sums[k][j] = 0.0;
+    }
+    // The end of the chunk that starts at `begin`.
+    size_t start_chunk(size_t begin) {
+        size_t end = n - begin < chunk ? n : begin + chunk;
+        if (begin % Numbers::segment == 0)
+            for (size_t k = end - begin; k < chunk; ++k)
+                for (size_t j = 0; j < count; ++j) lane[k][j] = 0.0f;
+        return end;
+    }
+    // Where the terms of an entry of sixteen rows are added, and to what.
+    struct Place {
+        float* sum;
+        const float* before;
+    };
+    SOFTFLOOR_INLINE Place at(size_t i, size_t first) {
+        static constexpr float nothing[width] = {};
+        float* sum = lane[i % chunk] + first;
+        return {sum, i % Numbers::segment < chunk ? nothing : sum};
+    }
+    void end_chunk(size_t end) {
+        if (end % Numbers::segment && end != n) return;
+        for (size_t k = 0; k < lanes; ++k)
+            for (size_t j = 0; j < count; ++j)
+                sums[k][j] += double(lane[k][j] + lane[k + 16][j]) + double(lane[k + 32][j] + lane[k + 48][j]);
+    }
+    template <bool apart, bool plain> void put_into(Numbers& numbers) {
+        for (size_t half = lanes / 2; half; half /= 2)
+            for (size_t k = 0; k < half; ++k)
+                for (size_t j = 0; j < count; ++j) sums[k][j] += sums[k + half][j];
+        for (size_t j = 0; j < count; ++j) {
+            float top = apart ? numbers.template exponential<plain>(j).template term<plain>(numbers.maximum[j]) : 0.0f;
+            numbers.others[j] = sums[0][j], numbers.top[j] = top;
+        }
+    }
+};
+
+}  // namespace
+}  // namespace softfloor

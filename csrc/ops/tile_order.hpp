@@ -1,0 +1,53 @@
+// In which tiles adjacent rows are taken. A tile starts on a line of 64 bytes where rows can: a vector of entries that
+// crosses one costs two accesses each time. For that, and at the end, a tile takes some rows of the one before once
+// more, which is allowed to be written only after the next has been read.
+#pragma once
+#include "../kernels.hpp"
+
+namespace softfloor {
+namespace {
+
+// Bytes of the numbers that columns of T are computed in: float32 for half precisions.
+template <class T> constexpr size_t computed_size = sizeof(T) == 8 ? 8 : 4;
+
+struct TileOrder {
+    size_t total;      // rows in all, column_width at least
+    bool reads_again;  // rather than put aside what was read; then no tile may have rows of the one before
+    size_t lead = 0;   // rows before the start of the first line
+
+    // From `narrow` entries on, those that follow each other closely are read again: processors see the pattern.
+    template <class T> static TileOrder of(const Strided& entries, size_t n, size_t total, size_t narrow) {
+        constexpr ptrdiff_t line = 64, tile = most_columns * sizeof(T);
+        bool is_narrow = n >= narrow && entries.entry_step <= tile && entries.entry_step >= -tile;
+        TileOrder order{total, is_narrow || !column_scratch(n, computed_size<T>)};
+        size_t before = size_t(-reinterpret_cast<uintptr_t>(entries.memory)) % line;
+        bool has_lines = entries.entry_step % line == 0 && before % sizeof(T) == 0;
+        if (!order.reads_again && has_lines && total >= 4 * most_columns) order.lead = before / sizeof(T);
+        return order;
+    }
+
+    struct Tile {
+        size_t first, count;  // a multiple of column_width
+        size_t end;           // the rows before are in this tile or one before
+    };
+    // The tile after those with the rows before `done`; empty where fewer than column_width are left.
+    SOFTFLOOR_INLINE Tile after(size_t done) const {
+        size_t rest = total - done, whole = rest / column_width * column_width;
+        size_t filled = (rest + column_width - 1) / column_width * column_width;
+        if (done == 0 && lead) return {0, (lead + column_width - 1) / column_width * column_width, lead};
+        if (rest >= most_columns) return {done, most_columns, done + most_columns};
+        if (reads_again || filled > total) return {done, whole, done + whole};
+        return {total - filled, filled, total};
+    }
+};
+
+// The operands of a tile's rows.
+template <int count> struct TileOperands {
+    Strided operands[count];
+    TileOperands(const Strided* all, TileOrder::Tile tile) {
+        for (int k = 0; k < count; ++k) operands[k] = {all[k].at(tile.first, 0), all[k].row_step, all[k].entry_step};
+    }
+};
+
+}  // namespace
+}  // namespace softfloor

@@ -1,0 +1,179 @@
+// The vjps of row_vjps.hpp for rows that lie side by side. While a tile of rows is read, summed up and put aside, the
+// results of the tile before are written from the place it takes: entries a page apart are read once, and writing them
+// waits in the shadow of reading. The bits are those of the row kernels.
+#pragma once
+#include "column_numbers.hpp"
+#include "row_vjps.hpp"
+
+namespace softfloor {
+namespace {
+
+// What an operation offers: the sum over entries of summand(x, y), in the order of additions of sum_of, and slope of x,
+// y and that; in float32 only at temperature 1, and where x is_covered, if it says so.
+template <class Op, class T>
+concept HasVjpColumns = requires(T entry, float x, Sum<float> sum) {
+    Op::summand(entry, entry);
+    Op::slope(x, x, sum);
+};
+template <class Op, class T> constexpr bool covers_some = sizeof(T) < 8 && requires { Op::is_covered(1.0f); };
+
+// Sums of a tile's rows, and what their slopes need of them. float32 and half precisions: sums in double.
+template <class T> struct VjpNumbers {
+    using Computed = float;
+    alignas(64) double lane[lanes][most_columns];
+    alignas(64) float high[most_columns], low[most_columns];
+
+    // Whether the rows of a tile have such temperatures; ready for their sums then. slope is still of the tile before.
+    bool start(TileOrder::Tile tile, const Strided& temperature) {
+        for (size_t j = 0; j < tile.count; ++j)
+            if (temperature_at(temperature, tile.first + j) != 1.0) return false;
+        for (auto& sums : lane)
+            for (size_t j = 0; j < tile.count; ++j) sums[j] = 0.0;
+        return true;
+    }
+    SOFTFLOOR_INLINE void add(size_t i, size_t j, double summand) { lane[i % lanes][j] += summand; }
+    bool finish(TileOrder::Tile tile, const Strided&) {
+        const size_t count = tile.count;
+        for (size_t half = lanes / 2; half; half /= 2)
+            for (size_t k = 0; k < half; ++k)
+                for (size_t j = 0; j < count; ++j) lane[k][j] += lane[k + half][j];
+        return split_all(count, high, low, [&](size_t j) { return lane[0][j]; });
+    }
+    template <class Op> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
+        return narrow<T>(Op::slope(x, y, Sum<float>{high[j], low[j]}));
+    }
+};
+// float64: sums with their own rounding errors.
+template <> struct VjpNumbers<double> {
+    using Computed = double;
+    alignas(64) double lane[lanes][most_columns], rest[lanes][most_columns];
+    alignas(64) double high[most_columns], low[most_columns], inverse_high[most_columns], inverse_low[most_columns];
+
+    bool start(TileOrder::Tile tile, const Strided&) {
+        for (size_t k = 0; k < lanes; ++k)
+            for (size_t j = 0; j < tile.count; ++j) lane[k][j] = rest[k][j] = 0.0;
+        return true;
+    }
+    SOFTFLOOR_INLINE void add(size_t i, size_t j, Pair summand) {
+        Pair sum = two_sum(lane[i % lanes][j], summand.hi);
+        lane[i % lanes][j] = sum.hi;
+        rest[i % lanes][j] += sum.lo + summand.lo;
+    }
+    bool finish(TileOrder::Tile tile, const Strided& temperature) {
+        for (size_t j = 0; j < tile.count; ++j) {
+            Pair sum = 0.0;
+            for (size_t k = 0; k < lanes; ++k) sum = sum + two_sum(lane[k][j], rest[k][j]);
+            Pair inverse = reciprocal(Pair(temperature_at(temperature, tile.first + j)));
+            high[j] = sum.hi, low[j] = sum.lo, inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
+        }
+        return true;
+    }
+    template <class Op> SOFTFLOOR_INLINE double slope(size_t j, double x, double y) const {
+        return Op::slope(x, y, Pair(high[j], low[j]), Pair(inverse_high[j], inverse_low[j]));
+    }
+};
+
+// With reads_again, nothing is put aside: a tile is read, and then read once more and written (TileOrder).
+template <class Op, class T, bool reads_again> struct VjpColumns {
+    using Computed = typename VjpNumbers<T>::Computed;
+    const Strided &x, &y, &temperature, &out;
+    size_t n;
+    Computed* aside;   // x and y of a tile, n + 1 entries in a circle
+    size_t start = 0;  // where the first is
+    VjpNumbers<T> numbers;
+    alignas(64) uint32_t covered[most_columns];
+
+    SOFTFLOOR_INLINE static Computed computed(T entry) {
+        if constexpr (sizeof(T) == 8) return entry;
+        else return widen(entry);
+    }
+    // Puts the rows of a tile aside and writes the results of one before. An entry is read before its results are
+    // written, as a tile may have rows of the one before and results may take the place of inputs: it goes where the
+    // entry before it has just been used.
+    [[gnu::noinline]] void exchange(TileOrder::Tile tile, TileOrder::Tile written) {
+        for (size_t j = 0; j < tile.count; ++j) covered[j] = 0;
+        size_t before = start;
+        start = start ? start - 1 : n;
+        auto each = [&](size_t reads, size_t writes) __attribute__((always_inline)) {
+            for (size_t i = 0; i < n; ++i) {
+                if (reads) read(tile.first, i, place(start, i), reads);
+                if (writes) write(written.first, i, place(before, i), writes);
+            }
+        };
+        constexpr size_t most = most_columns;
+        if (!reads_again && tile.count == most && written.count == most) each(most, most);
+        else if (reads_again && tile.count == most) each(most, 0);
+        else if (reads_again && written.count == most) each(0, most);
+        else each(tile.count, written.count);
+    }
+    SOFTFLOOR_INLINE Computed* place(size_t from, size_t i) const {
+        size_t slot = from + i;
+        return aside + (slot > n ? slot - n - 1 : slot) * 2 * most_columns;
+    }
+    SOFTFLOOR_INLINE void read(size_t row, size_t i, Computed* its_x, size_t reads) {
+        const T* from_x = reinterpret_cast<const T*>(x.at(row, i));
+        const T* from_y = reinterpret_cast<const T*>(y.at(row, i));
+        ask_ahead<T>(x, row, i, reads);
+        ask_ahead<T>(y, row, i, reads);
+        Computed* its_y = its_x + most_columns;
+#pragma GCC ivdep
+        for (size_t j = 0; j < reads; ++j) {
+            if constexpr (!reads_again) its_x[j] = computed(from_x[j]), its_y[j] = computed(from_y[j]);
+            numbers.add(i, j, Op::summand(from_x[j], from_y[j]));
+            if constexpr (covers_some<Op, T>) covered[j] += Op::is_covered(computed(from_x[j]));
+        }
+    }
+    SOFTFLOOR_INLINE void write(size_t row, size_t i, const Computed* its_x, size_t writes) const {
+        T* to = reinterpret_cast<T*>(out.at(row, i));
+        ask_ahead<T, true>(out, row, i, writes);
+        if constexpr (reads_again) {
+            const T* from_x = reinterpret_cast<const T*>(x.at(row, i));
+            const T* from_y = reinterpret_cast<const T*>(y.at(row, i));
+            ask_ahead<T>(x, row, i, writes);
+            ask_ahead<T>(y, row, i, writes);
+#pragma GCC ivdep
+            for (size_t j = 0; j < writes; ++j)
+                to[j] = numbers.template slope<Op>(j, computed(from_x[j]), computed(from_y[j]));
+        } else {
+            const Computed* its_y = its_x + most_columns;
+#pragma GCC ivdep
+            for (size_t j = 0; j < writes; ++j) to[j] = numbers.template slope<Op>(j, its_x[j], its_y[j]);
+        }
+    }
+    // Whether all of the rows that were read can be computed so.
+    bool finish_sums(TileOrder::Tile tile) {
+        if constexpr (covers_some<Op, T>)
+            for (size_t j = 0; j < tile.count; ++j)
+                if (covered[j] < n) return false;
+        return numbers.finish(tile, temperature);
+    }
+};
+
+// Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
+template <bool reads_again, class Op, class T>
+size_t vjp_columns(const Strided* operands, const TileOrder& order, size_t n, void* scratch) {
+    using Columns = VjpColumns<Op, T, reads_again>;
+    auto* aside = static_cast<typename Columns::Computed*>(scratch);
+    Columns columns{operands[0], operands[1], operands[2], operands[3], n, aside};
+    TileOrder::Tile written{};
+    size_t done = 0;
+    while (true) {
+        TileOrder::Tile tile = order.after(done);
+        if (!columns.numbers.start(tile, operands[2])) tile.count = 0;
+        columns.exchange(tile, written);
+        if (!tile.count || !columns.finish_sums(tile)) return done;
+        written = tile, done = tile.end;
+        if constexpr (reads_again) {
+            columns.exchange({}, written);
+            written = {};
+        }
+    }
+}
+template <class Op, class T> size_t vjp_columns(const Strided* operands, size_t n, size_t count, void* scratch) {
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, 0);
+    return order.reads_again ? vjp_columns<true, Op, T>(operands, order, n, scratch)
+                             : vjp_columns<false, Op, T>(operands, order, n, scratch);
+}
+
+}  // namespace
+}  // namespace softfloor
