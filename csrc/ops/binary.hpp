@@ -182,10 +182,7 @@ struct SigmoidCrossEntropyValueAndGrad {
 // parts, which are 0, are not added.
 template <class T> SOFTFLOOR_INLINE double total_of_losses(const T* loss, size_t n) {
     Lanes<Pair> sum;
-    size_t i = 0;
-    for (; i + lanes <= n; i += lanes)
-        for (size_t j = 0; j < lanes; ++j) sum.add(j, WideRow<T>::number(loss[i + j]));
-    for (size_t j = 0; i < n; ++i, ++j) sum.add(j, WideRow<T>::number(loss[i]));
+    add_all(sum, n, [&](size_t i) __attribute__((always_inline)) { return WideRow<T>::number(loss[i]); });
     Pair total = sum.total();
     // Beyond the largest float64, and for NaN, the plain sum is right.
     return canonical(__builtin_fabs(total.hi) <= largest<Pair> ? collapse(total) : sum_of<double>(n, [&](size_t i) {

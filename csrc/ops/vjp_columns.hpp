@@ -83,6 +83,14 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
     VjpNumbers<T> numbers;
     alignas(64) uint32_t covered[most_columns];
 
+    VjpColumns(const Strided* operands, size_t length, void* scratch)
+        : x(operands[0]),
+          y(operands[1]),
+          temperature(operands[2]),
+          out(operands[3]),
+          n(length),
+          aside(static_cast<Computed*>(scratch)) {}
+
     SOFTFLOOR_INLINE static Computed computed(T entry) {
         if constexpr (sizeof(T) == 8) return entry;
         else return widen(entry);
@@ -152,9 +160,7 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
 // Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
 template <bool reads_again, class Op, class T>
 size_t vjp_columns(const Strided* operands, const TileOrder& order, size_t n, void* scratch) {
-    using Columns = VjpColumns<Op, T, reads_again>;
-    auto* aside = static_cast<typename Columns::Computed*>(scratch);
-    Columns columns{operands[0], operands[1], operands[2], operands[3], n, aside};
+    VjpColumns<Op, T, reads_again> columns(operands, n, scratch);
     TileOrder::Tile written{};
     size_t done = 0;
     while (true) {

@@ -50,19 +50,40 @@ template <> struct Lanes<Pair> {
         return sum;
     }
 };
+// Adds term(i) for i = 0 ... count-1, in the lanes i % lanes.
+template <class N, class Term> SOFTFLOOR_INLINE void add_all(Lanes<N>& sum, size_t count, Term term) {
+    size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+#pragma GCC ivdep
+#pragma GCC unroll 1  // unrolled, it would not be vectorised
+        for (size_t j = 0; j < lanes; ++j) sum.add(j, term(i + j));
+    }
+    for (size_t j = 0; i < count; ++i, ++j) sum.add(j, term(i));
+}
+
+// Terms that wait to be added; the parts of pairs apart, as vectors hold them.
+constexpr size_t block = 256;
+template <class N> struct WaitingTerms;
+template <> struct WaitingTerms<double> {
+    double high[block];
+    SOFTFLOOR_INLINE void set(size_t i, double x) { high[i] = x; }
+    SOFTFLOOR_INLINE double operator[](size_t i) const { return high[i]; }
+};
+template <> struct WaitingTerms<Pair> {
+    double high[block], low[block];
+    SOFTFLOOR_INLINE void set(size_t i, Pair x) { high[i] = x.hi, low[i] = x.lo; }
+    SOFTFLOOR_INLINE Pair operator[](size_t i) const { return Pair(high[i], low[i]); }
+};
 
 // The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding
 // them in lanes are then two loops that the compiler vectorises each.
-constexpr size_t block = 256;
 template <class N, class Term> SOFTFLOOR_INLINE N sum_of(size_t n, Term term) {
     Lanes<N> sum;
-    N terms[block];
+    WaitingTerms<N> terms;
     for (size_t begin = 0; begin < n; begin += block) {
-        size_t count = n - begin < block ? n - begin : block, i = 0;
-        for_each(count, [&](size_t k) { terms[k] = term(begin + k); });
-        for (; i + lanes <= count; i += lanes)
-            for (size_t j = 0; j < lanes; ++j) sum.add(j, terms[i + j]);
-        for (size_t j = 0; i < count; ++i, ++j) sum.add(j, terms[i]);
+        size_t count = n - begin < block ? n - begin : block;
+        for_each(count, [&](size_t k) { terms.set(k, term(begin + k)); });
+        add_all(sum, count, [&](size_t k) __attribute__((always_inline)) { return terms[k]; });
     }
     return sum.total();
 }
