@@ -19,6 +19,13 @@ inline double temperature_at(const Strided& temperature, size_t row) {
     return *reinterpret_cast<const double*>(temperature.at(row, 0));
 }
 
+inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
+    size_t different = temperatures.row_step ? count : 1;
+    for (size_t k = first; k < first + different; ++k)
+        if (temperature_at(temperatures, k) != 1.0) return false;
+    return true;
+}
+
 template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {
     using Entry = T;
     static constexpr size_t width = column_width, most = most_columns;
@@ -42,10 +49,7 @@ template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {
 
     // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat.
     bool choose_forms(const Strided* temperature) {
-        plain = true;
-        if (temperature)
-            for (size_t k = 0; k < count; ++k) plain &= temperature_at(*temperature, k) == 1.0;
-        plain = plain && this->choose_plain_form(count);
+        plain = (!temperature || are_1(*temperature, 0, count)) && this->choose_plain_form(count);
         if (plain) return true;
         for (size_t k = 0; k < count; ++k) {
             rows[k] = FloatRow<T>(this->maximum[k], temperature ? temperature_at(*temperature, k) : 1.0);

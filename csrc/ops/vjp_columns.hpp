@@ -25,8 +25,7 @@ template <class T> struct VjpNumbers {
 
     // Whether the rows of a tile have such temperatures; ready for their sums then. slope is still of the tile before.
     bool start(TileOrder::Tile tile, const Strided& temperature) {
-        for (size_t j = 0; j < tile.count; ++j)
-            if (temperature_at(temperature, tile.first + j) != 1.0) return false;
+        if (!are_1(temperature, tile.first, tile.count)) return false;
         for (auto& sums : lane)
             for (size_t j = 0; j < tile.count; ++j) sums[j] = 0.0;
         return true;
