@@ -23,7 +23,7 @@ class Table(NamedTuple):
 def tables(found: Sequence[Outcome]) -> list[Table]:
     """Summary, one table of ratios per group, the share of the copy's speed, and the worst cells."""
     ratios = [_ratios(group, members) for group, members in grouped(found).items()]
-    rest = [_shares(found), _behind(found)]
+    rest = [_along_first_axis(found), _shares(found), _behind(found)]
     return [_summary(found), *ratios, *(table for table in rest if table.rows)]
 
 
@@ -63,6 +63,24 @@ def _ratio(outcome: Outcome) -> str:
     if outcome.ratio >= 1:
         return f"{outcome.ratio:.2f}" if outcome.ratio < 10 else f"{outcome.ratio:.0f}"
     return f"**{outcome.ratio:.2f} {SHORT[outcome.best]}**"
+
+
+def _along_first_axis(found: Sequence[Outcome]) -> Table:
+    """How much longer a function takes along axis 0 than along the last axis of as many rows."""
+    last = {o.cell._replace(axis=-1): o for o in found if o.cell.axis == -1}
+    columns = list(dict.fromkeys((o.cell.part, o.cell.out) for o in found if o.cell.axis == 0))
+    cells: dict[str, dict[tuple[str, bool], str]] = {}
+    shapes = set()
+    for outcome in found:
+        cell = outcome.cell
+        if cell.axis == 0 and cell._replace(axis=-1) in last:
+            ratio = outcome.ours / last[cell._replace(axis=-1)].ours
+            cells.setdefault(cell.curve, {})[cell.part, cell.out] = f"{ratio:.2f}"
+            shapes.add(" x ".join(f"{n:,}" for n in cell.shape))
+    rows = [[f"`{curve}`", *(ratios.get(column, "") for column in columns)] for curve, ratios in cells.items()]
+    names = [f"{part}, {'out=' if out else 'allocated'}" for part, out in columns]
+    note = f"softfloor's time along axis 0 over its time along the last axis, {', '.join(sorted(shapes))} float32."
+    return Table("Along axis 0", note, ["curve", *names], rows)
 
 
 def _shares(found: Sequence[Outcome]) -> Table:

@@ -50,13 +50,15 @@ inline void ask_for(const Tile& rows_side_by_side, size_t entry, size_t size) {
     for (size_t k = 0; k < size; k += line) __builtin_prefetch(rows_side_by_side.at(0, entry) + k);
 }
 
-template <class Item> void copy_tile(const Tile& to, const Tile& from, size_t rows, size_t n) {
+// By value: stores to memory that is known by address alone could otherwise change the steps.
+template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) {
     constexpr size_t size = sizeof(Item), block = 16 / size, ahead = 8;
     bool reading = from.row_step == ptrdiff_t(size) && to.entry_step == ptrdiff_t(size);
     bool writing = to.row_step == ptrdiff_t(size) && from.entry_step == ptrdiff_t(size);
     size_t fast_rows = reading || writing ? rows / block * block : 0, fast_entries = fast_rows ? n / block * block : 0;
     for (size_t entry = 0; entry < fast_entries; entry += block) {
-        for (size_t k = 0; k < block; ++k) ask_for(reading ? from : to, entry + ahead + k, rows * size);
+        for (size_t k = 0; k < block; ++k)
+            if (size == 8) ask_for(reading ? from : to, entry + ahead + k, rows * size);
         for (size_t row = 0; row < fast_rows; row += block)
             copy_block<Item>(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
                              reading ? from.entry_step : from.row_step);
@@ -76,7 +78,7 @@ inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows
 // costs less than fewer neighbours, and however long the rows are, no more than a bounded amount of memory beyond one
 // row.
 inline size_t tile_rows(size_t n, size_t size) {
-    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, least_lines = 8, most_lines = 16;
+    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, least_lines = 4, most_lines = 16;
     size_t line = 64 / size, bytes = n * size + 1, lines = cache / bytes / line;
     size_t rows = line * std::clamp(lines, least_lines, most_lines), affordable = memory / bytes;
     return rows <= affordable ? rows : affordable > 1 ? affordable : 1;
@@ -131,8 +133,9 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
 // Of the numbers that a column kernel computes in: float32 for half precisions.
 inline size_t computed_size(const RowLoop& loop) { return loop.dtype == float64 ? 8 : 4; }
 
-// Whether a column kernel can take the rows: those of each operand are adjacent.
-inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps) {
+// Whether a column kernel can take the rows: those of each operand are adjacent, and places of entries fit 32 bits.
+inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
+    if (n > size_t(INT32_MAX)) return false;
     int operands = loop.inputs + loop.outputs;
     for (int k = 0, core = operands; k < operands; ++k) {
         if (!loop.is_row[k]) continue;
@@ -176,7 +179,7 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     const RowEntry& entry = current_table().rows[loop.index];
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
-    if (columns && !in_columns(loop, steps)) columns = nullptr;
+    if (columns && !in_columns(loop, steps, n)) columns = nullptr;
     std::atomic<bool> complete{true};
     parallel_for(rows, columns ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
         bool done = columns ? columns_range(columns, kernel, loop, args, steps, n, begin, end)

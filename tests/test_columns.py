@@ -79,6 +79,16 @@ def test_bits_of_vjps(function, kind, shape, dtype):
         )
 
 
+@pytest.mark.parametrize("dtype", VJP_DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hardmax(kind, shape, dtype):
+    x = logits(kind, shape, dtype)
+    expected = sf.hardmax(np.ascontiguousarray(x.T))
+    assert_same_bits(sf.hardmax(x, axis=0).T, expected)
+    assert_same_bits(sf.hardmax(x, axis=0, out=x).T, expected)
+
+
 def starting_at(offset: int, array: np.ndarray) -> np.ndarray:
     """A copy, ``offset`` items behind the start of a line of 64 bytes."""
     memory = np.empty(array.size + 128, array.dtype)

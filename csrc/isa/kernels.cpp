@@ -61,6 +61,7 @@ constexpr int operands_of(const char* signature, bool outputs) {
 template <class Op, class T, int operands> constexpr ColumnKernel columns() {
     if constexpr (HasTogether<Op, T>) return columns_together<Op, T, operands>;
     else if constexpr (HasVjpColumns<Op, T>) return vjp_columns<Op, T>;
+    else if constexpr (requires { &Op::template columns<T>; }) return Op::template columns<T>;
     else return nullptr;
 }
 // An operation's kernel: several rows side by side where it can, otherwise one after another.

@@ -248,6 +248,42 @@ struct Hardmax {  // (n)->(n): logits
         const T* x = static_cast<const T*>(in[0]);
         write_one_hot(static_cast<T*>(out[0]), n, [&](size_t i) { return WideRow<T>::plain(x[i]); });
     }
+    // A tile of rows that lie side by side: the place of each first maximum (-1 where nothing exceeds -inf), and NaN.
+    template <class T> static void tile(const Strided& x, const Strided& out, size_t n, size_t count) {
+        using Plain = decltype(WideRow<T>::plain(T()));
+        alignas(64) Plain maximum[most_columns];
+        alignas(64) int32_t place[most_columns], nan[most_columns];
+        for (size_t j = 0; j < count; ++j) maximum[j] = -Plain(infinity), place[j] = -1, nan[j] = 0;
+        for (size_t i = 0; i < n; ++i) {
+            const T* from = reinterpret_cast<const T*>(x.at(0, i));
+            ask_ahead<T>(x, 0, i, count);
+            int32_t here = int32_t(i);
+#pragma GCC ivdep
+            for (size_t j = 0; j < count; ++j) {
+                Plain value = WideRow<T>::plain(from[j]);
+                place[j] = value > maximum[j] ? here : place[j];
+                maximum[j] = value > maximum[j] ? value : maximum[j];
+                nan[j] |= value != value;
+            }
+        }
+        T one = Format<T>::store(1.0), zero = Format<T>::store(0.0), not_a_number = Format<T>::store(__builtin_nan(""));
+        for (size_t i = 0; i < n; ++i) {
+            T* to = reinterpret_cast<T*>(out.at(0, i));
+            ask_ahead<T, true>(out, 0, i, count);
+            int32_t here = int32_t(i);
+#pragma GCC ivdep
+            for (size_t j = 0; j < count; ++j) to[j] = nan[j] ? not_a_number : place[j] == here ? one : zero;
+        }
+    }
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, void*) {
+        size_t first = 0;
+        for (size_t taken; (taken = (count - first) / column_width * column_width); first += taken) {
+            if (taken > most_columns) taken = most_columns;
+            TileOperands<2> some(operands, {first, taken, first + taken});
+            tile<T>(some.operands[0], some.operands[1], n, taken);
+        }
+        return first;
+    }
 };
 
 struct HardmaxVjp {  // (n)->(n): what hardmax returned.  0 wherever a derivative exists
