@@ -1,6 +1,7 @@
 """What the command line refuses: one sentence, the right exit code, and nothing left behind."""
 
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -218,7 +219,9 @@ def test_interrupted_leaves_nothing(folder, number, one_sentence):
         "sys.exit(commands.run(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "apply", "gelu", "x.npy", "y.npy"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default)
     deadline = time.monotonic() + 20
     while not list(folder.glob(".y.npy.*")) and time.monotonic() < deadline:
         time.sleep(0.02)
