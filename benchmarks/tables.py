@@ -76,10 +76,10 @@ def _along_first_axis(found: Sequence[Outcome]) -> Table:
         if cell.axis == 0 and cell._replace(axis=-1) in last:
             ratio = outcome.ours / last[cell._replace(axis=-1)].ours
             cells.setdefault(cell.curve, {})[cell.part, cell.out] = f"{ratio:.2f}"
-            shapes.add(" x ".join(f"{n:,}" for n in cell.shape))
+            shapes.add(f"{' x '.join(f'{n:,}' for n in cell.shape)} {cell.dtype}")
     rows = [[f"`{curve}`", *(ratios.get(column, "") for column in columns)] for curve, ratios in cells.items()]
     names = [f"{part}, {'out=' if out else 'allocated'}" for part, out in columns]
-    note = f"softfloor's time along axis 0 over its time along the last axis, {', '.join(sorted(shapes))} float32."
+    note = f"softfloor's time along axis 0 over its time along the last axis, {', '.join(sorted(shapes))}."
     return Table("Along axis 0", note, ["curve", *names], rows)
 
 

@@ -44,12 +44,6 @@ template <class Item> inline void copy_block(char* to, ptrdiff_t to_line, const 
     for (int j = 0; j < count; ++j) std::memcpy(to + j * to_line, &lines[j], 16);
 }
 
-// Entries a page apart follow no pattern that a processor sees.
-inline void ask_for(const Tile& rows_side_by_side, size_t entry, size_t size) {
-    constexpr size_t line = 64;
-    for (size_t k = 0; k < size; k += line) __builtin_prefetch(rows_side_by_side.at(0, entry) + k);
-}
-
 // By value: stores to memory that is known by address alone could otherwise change the steps.
 template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) {
     constexpr size_t size = sizeof(Item), block = 16 / size, ahead = 8;
@@ -57,8 +51,8 @@ template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) 
     bool writing = to.row_step == ptrdiff_t(size) && from.entry_step == ptrdiff_t(size);
     size_t fast_rows = reading || writing ? rows / block * block : 0, fast_entries = fast_rows ? n / block * block : 0;
     for (size_t entry = 0; entry < fast_entries; entry += block) {
-        for (size_t k = 0; k < block; ++k)
-            if (size == 8) ask_for(reading ? from : to, entry + ahead + k, rows * size);
+        if constexpr (size == 8)  // copies of narrower items stay in the caches, and asking cost them 5%
+            for (size_t k = 0; k < block; ++k) ask_for((reading ? from : to).at(0, entry + ahead + k), rows * size);
         for (size_t row = 0; row < fast_rows; row += block)
             copy_block<Item>(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
                              reading ? from.entry_step : from.row_step);
@@ -74,9 +68,9 @@ inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows
     else copy_tile<uint16_t>(to, from, rows, n);
 }
 
-// How many rows a tile has: 16 cache lines of each entry, eight where a copy would leave the second-level cache, which
-// costs less than fewer neighbours, and however long the rows are, no more than a bounded amount of memory beyond one
-// row.
+// How many rows a tile has: 16 cache lines of each entry, down to four where a copy would leave the second-level cache,
+// which costs less than fewer neighbours, and however long the rows are, no more than a bounded amount of memory beyond
+// one row.
 inline size_t tile_rows(size_t n, size_t size) {
     constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, least_lines = 4, most_lines = 16;
     size_t line = 64 / size, bytes = n * size + 1, lines = cache / bytes / line;
@@ -130,9 +124,6 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     return true;
 }
 
-// Of the numbers that a column kernel computes in: float32 for half precisions.
-inline size_t computed_size(const RowLoop& loop) { return loop.dtype == float64 ? 8 : 4; }
-
 // Whether a column kernel can take the rows: those of each operand are adjacent, and places of entries fit 32 bits.
 inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
     if (n > size_t(INT32_MAX)) return false;
@@ -149,7 +140,7 @@ inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
 inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
                           const ptrdiff_t* steps, size_t n, size_t begin, size_t end) {
     int operands = loop.inputs + loop.outputs;
-    std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, computed_size(loop)) + 64]);
+    std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, itemsizes[loop.dtype]) + 64]);
     if (!scratch) return false;
     auto* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
     while (begin < end) {
@@ -159,6 +150,7 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
                 operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};
             begin += columns(operand, n, end - begin, aligned);
         }
+        if (begin == end) break;
         size_t others = std::min(end - begin, most_columns);
         if (!rows_range(kernel, loop, args, steps, n, begin, begin + others)) return false;
         begin += others;

@@ -30,6 +30,12 @@ struct Strided {
     }
 };
 
+// Asks for lines of memory before they are needed: entries a page apart follow no pattern that a processor sees.
+template <bool written = false> [[gnu::always_inline]] inline void ask_for(const char* memory, size_t size) {
+    constexpr size_t line = 64;
+    for (size_t k = 0; k < size; k += line) __builtin_prefetch(memory + k, written);
+}
+
 // Rows: a NumPy gufunc signature; types has one letter per operand, T (the function's dtype), d (float64) or l (int64).
 // A kernel takes `count` rows whose entries are contiguous. scratch has room for row_scratch(n) bytes: a row of
 // float64, or the rows of float32 that a kernel works on side by side.
@@ -43,13 +49,13 @@ using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void
 // Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
 // entries have adjacent rows. A kernel takes `count` rows, column_width at least, tile by tile; it returns how many it
 // has written, fewer where one of the next tile asks for its row kernel. Lines of 64 bytes a page apart are written
-// three times as slowly as four that are neighbours, so a tile has 64 rows. scratch has room for column_scratch(n,
-// size) bytes, size those of the numbers that a kernel computes in: two per entry of a tile, and two more; none for
-// rows so long that they are read again instead.
+// three times as slowly as four that are neighbours, so a tile has 64 rows. scratch has room for column_scratch bytes:
+// two numbers per entry of a tile, and two more, float32 for half precisions; none for rows so long that they are read
+// again instead.
 constexpr size_t column_width = 16, most_columns = 64;
-constexpr size_t column_scratch(size_t n, size_t size) {
+constexpr size_t column_scratch(size_t n, size_t itemsize) {
     constexpr size_t memory = size_t(1) << 24;
-    size_t needed = (2 * n + 2) * most_columns * size;
+    size_t needed = (2 * n + 2) * most_columns * (itemsize < 4 ? 4 : itemsize);
     return needed <= memory ? needed : 0;
 }
 using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, void* scratch);

@@ -10,20 +10,8 @@ namespace {
 // Asks for the memory of an entry to come in `count` rows from `first` on.
 template <class T, bool written = false>
 SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
-    constexpr size_t ahead = 8, line = 64;
-    const char* memory = x.at(first, entry + ahead);
-    for (size_t k = 0; k < count * sizeof(T); k += line) __builtin_prefetch(memory + k, written);
-}
-
-inline double temperature_at(const Strided& temperature, size_t row) {
-    return *reinterpret_cast<const double*>(temperature.at(row, 0));
-}
-
-inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
-    size_t different = temperatures.row_step ? count : 1;
-    for (size_t k = first; k < first + different; ++k)
-        if (temperature_at(temperatures, k) != 1.0) return false;
-    return true;
+    constexpr size_t ahead = 8;
+    ask_for<written>(x.at(first, entry + ahead), count * sizeof(T));
 }
 
 template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {

@@ -16,7 +16,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
     using Numbers::n, Numbers::count, Numbers::plain, Numbers::maximum, Numbers::places;
     using Numbers::width, Numbers::most, Numbers::chunk, Numbers::taken, Numbers::following;
 
-    struct Tile {  // entry by entry
+    struct Buffer {  // of a tile, entry by entry
         float* entries;
         Strided from;
         size_t count = 0;
@@ -34,13 +34,13 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
         T replacements[most];
     };
 
-    Tile tiles[2], *tile = tiles, *next = tiles + 1;
+    Buffer buffers[2], *tile = buffers, *next = buffers + 1;
     Unwritten unwritten;
     void (FloatColumns::*exchange_entries)(size_t begin, size_t end) = nullptr;
 
     FloatColumns(size_t length, void* scratch) : Numbers(length) {
         float* entries = static_cast<float*>(scratch);
-        tiles[0].entries = entries, tiles[1].entries = entries + (n + 1) * most;  // in other sets of the cache
+        buffers[0].entries = entries, buffers[1].entries = entries + (n + 1) * most;  // in other sets of the cache
     }
 
     float entry(size_t k, size_t i) const { return tile->entries[i * most + k]; }
@@ -58,7 +58,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
                 read<apart, negative>(i, row_count);
             }
         }
-        Tile* loaded = next;
+        Buffer* loaded = next;
         next = tile, tile = loaded, count = row_count;
         start_next({x.at(following.first - taken.first, 0), x.row_step, x.entry_step}, following.count);
         for (size_t k = 0; k < count; ++k) maximum[k] = tile->maximum[k], places[k] = tile->places[k];
@@ -81,8 +81,8 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
     }
     bool write_log(const Strided& out) {
         if (!this->writes_logs(&unwritten.scale)) return false;
-        for (size_t k = 0; k < count; ++k)
-            unwritten.first_number[k] = maximum[k], unwritten.second_number[k] = float(this->logs_of_totals[k]);
+        __builtin_memcpy(unwritten.first_number, maximum, count * sizeof(float));
+        for (size_t k = 0; k < count; ++k) unwritten.second_number[k] = float(this->logs_of_totals[k]);
         unwritten.logarithms = true;
         will_write(out);
         return true;

@@ -50,7 +50,9 @@ template <class T> struct LongColumns : ColumnNumbers<T> {
         if (!this->writes_logs(&scale)) return false;
         for (size_t k = 0; k < count; ++k) log_of_total[k] = float(this->logs_of_totals[k]);
         for (size_t i = 0; i < n; ++i) {
-            T* to = start_entry(out, i);
+            T* to = reinterpret_cast<T*>(out.at(0, i));
+            ask_ahead<T>(x, 0, i, count);
+            ask_ahead<T, true>(out, 0, i, count);
             each(i, [&](size_t k, float value) __attribute__((always_inline)) {
                 to[k] = narrow<T>(fma(value - maximum[k], scale, -log_of_total[k]));
             });
@@ -60,7 +62,6 @@ template <class T> struct LongColumns : ColumnNumbers<T> {
     void replace(const Strided& out, size_t k, size_t entry, double value) {
         *reinterpret_cast<T*>(out.at(k, entry)) = Format<T>::store(value);
     }
-
     void finish() {}
 
   private:
@@ -73,11 +74,6 @@ template <class T> struct LongColumns : ColumnNumbers<T> {
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
             for (size_t j = 0; j < width; ++j) body(first + j, read(from[first + j]));
         }
-    }
-    SOFTFLOOR_INLINE T* start_entry(const Strided& out, size_t i) const {
-        ask_ahead<T>(x, 0, i, count);
-        ask_ahead<T, true>(out, 0, i, count);
-        return reinterpret_cast<T*>(out.at(0, i));
     }
 
     template <bool apart, bool plain> [[gnu::noinline]] void add_terms_in_form() {

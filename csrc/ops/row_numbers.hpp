@@ -6,6 +6,17 @@
 namespace softfloor {
 namespace {
 
+inline double temperature_at(const Strided& temperature, size_t row) {
+    return *reinterpret_cast<const double*>(temperature.at(row, 0));
+}
+
+inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
+    size_t different = temperatures.row_step ? count : 1;
+    for (size_t k = first; k < first + different; ++k)
+        if (temperature_at(temperatures, k) != 1.0) return false;
+    return true;
+}
+
 template <class T, size_t most> struct RowNumbers {
     alignas(64) float maximum[most], middle[most], lowest[most];
     alignas(64) double exact_top[most], top[most], others[most];

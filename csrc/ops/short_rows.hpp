@@ -26,9 +26,7 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     template <bool apart, bool negative = false>
     bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature) {
         n = length, count = row_count;
-        if (temperature)
-            for (size_t k = 0; k < count; ++k)
-                if (*reinterpret_cast<const double*>(temperature->at(k, 0)) != 1.0) return false;
+        if (temperature && !are_1(*temperature, 0, count)) return false;
         if (n == width) read<true, negative>(logits);
         else read<false, negative>(logits);
         if (!this->choose_plain_form(most)) return false;

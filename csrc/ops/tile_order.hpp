@@ -7,9 +7,6 @@
 namespace softfloor {
 namespace {
 
-// Bytes of the numbers that columns of T are computed in: float32 for half precisions.
-template <class T> constexpr size_t computed_size = sizeof(T) == 8 ? 8 : 4;
-
 struct TileOrder {
     size_t total;      // rows in all, column_width at least
     bool reads_again;  // rather than put aside what was read; then no tile may have rows of the one before
@@ -19,7 +16,7 @@ struct TileOrder {
     template <class T> static TileOrder of(const Strided& entries, size_t n, size_t total, size_t narrow) {
         constexpr ptrdiff_t line = 64, tile = most_columns * sizeof(T);
         bool is_narrow = n >= narrow && entries.entry_step <= tile && entries.entry_step >= -tile;
-        TileOrder order{total, is_narrow || !column_scratch(n, computed_size<T>)};
+        TileOrder order{total, is_narrow || !column_scratch(n, sizeof(T))};
         size_t before = size_t(-reinterpret_cast<uintptr_t>(entries.memory)) % line;
         bool has_lines = entries.entry_step % line == 0 && before % sizeof(T) == 0;
         if (!order.reads_again && has_lines && total >= 4 * most_columns) order.lead = before / sizeof(T);

@@ -63,6 +63,15 @@ def new_like(array: Any, **keywords: Any) -> Any:
     return _core.call_recycling(np.empty_like, array, subok=False, **keywords)
 
 
+def new_rows(rows: Any) -> Any:
+    """What results of ``rows`` are written to; None where the array that a gufunc makes by itself is as good.
+
+    A gufunc makes its rows contiguous. Where those it reads are not, results keep the order of memory instead, as those
+    of NumPy's ufuncs do. Subclasses and other kinds of arrays decide themselves what their results are.
+    """
+    return new_like(rows) if type(rows) is np.ndarray and not rows.flags.c_contiguous else None
+
+
 def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
     """An operand as an array of floats, in ``dtype`` if asked for; integers become what `numpy.exp` makes of them."""
     # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.

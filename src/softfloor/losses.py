@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from .containers import understood
-from .layout import Layout, as_logits, first_place, new_like
+from .layout import Layout, as_logits, first_place, new_rows
 from .loss_options import LossOptions
 from .rows import RowFunction
 
@@ -354,10 +354,7 @@ class Problem:
             variant, operands = "value_and_grad", (self.rows, self._labels(0), scale)
         gufunc, layout = self.function.gufuncs[variant], self.layout
         if out is None:
-            if not self.rows.flags.c_contiguous:
-                losses, rows = gufunc(*operands, out=(None, new_like(self.rows)))
-            else:
-                losses, rows = _core.call_recycling(gufunc, *operands)
+            losses, rows = _core.call_recycling(gufunc, *operands, out=(None, new_rows(self.rows)))
             out = layout.restore(rows)
         else:
             if not isinstance(out, np.ndarray) or out.shape != layout.shape:

@@ -15,7 +15,7 @@ import numpy as np
 from . import _core, docstrings
 from .catalogue import ROWS
 from .containers import understood
-from .layout import Axis, Empty, EmptyRows, Layout, as_cotangent, as_logits, check_temperature, masked, new_like
+from .layout import Axis, Empty, EmptyRows, Layout, as_cotangent, as_logits, check_temperature, masked, new_rows
 
 #: The default temperature as gufuncs take it, which spares each call the conversion.
 ONE = np.array(1.0)
@@ -73,9 +73,8 @@ class RowFunction:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:
-            if result_is_row and len(layout.axes) == 1 and not operands[0].flags.c_contiguous:
-                return layout.restore(gufunc(*operands, out=new_like(operands[0])))
-            result = _core.call_recycling(gufunc, *operands)
+            made = new_rows(operands[0]) if result_is_row and len(layout.axes) == 1 else None
+            result = _core.call_recycling(gufunc, *operands, out=made)
             return layout.restore(result) if result_is_row else result
         expected = layout.shape if result_is_row else layout.outer_shape
         if not isinstance(out, np.ndarray):

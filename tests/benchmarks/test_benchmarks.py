@@ -241,6 +241,20 @@ def test_ratios_below_one_are_bold_and_listed():
     assert rest[-1].rows[0][1:] == ["0.50", "torch", "2", "4"]
 
 
+def test_axis_0_is_compared_with_the_last_axis():
+    last = next(
+        cell for cell in ALL if cell.curve == "softmax.value" and cell.shape == (1024, 1024) and cell.axis == -1
+    )
+    alone = last._replace(function="hardmax", axis=0)  # nothing to compare it with
+    found = [
+        results.Outcome(cell, {OURS.label: seconds, "torch": 1e-6})
+        for cell, seconds in ((last, 2e-6), (last._replace(axis=0), 3e-6), (alone, 5e-6))
+    ]
+    (table,) = [table for table in tables.tables(found) if table.title == "Along axis 0"]
+    assert table.rows == [["`softmax.value`", "1.50"]]
+    assert "1,024 x 1,024 float32" in table.note
+
+
 def test_a_peer_that_fails_is_reported_and_the_others_measured(monkeypatch):
     peer = PEERS[0]
     monkeypatch.setattr(peer.load(), "statements", lambda *_: [Statement("y = 1 / 0", {})])
