@@ -75,13 +75,13 @@ template <class Op, class T, int operand_count>
 size_t columns_together(const Strided* operands, size_t n, size_t count, void* scratch) {
     constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
     TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow);
-    TileOrder::Tile tile = order.after(0);
-    size_t done = 0;
+    TileOrder::Tile tile = order.from(0);
+    size_t done = 0;  // all rows of the tiles so far, whose results may be in the place of what the next has in common
     auto each_tile = [&](auto& all) {
         while (tile.count) {
-            all.taken = tile, all.following = order.after(tile.end);
+            all.taken = tile, all.following = order.from(tile.next);
             if (!Op::together(all, TileOperands<operand_count>(operands, tile).operands, n, tile.count)) break;
-            done = tile.end, tile = all.following;
+            done = tile.end(), tile = all.following;
         }
         all.finish();
     };

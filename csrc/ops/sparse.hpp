@@ -276,13 +276,13 @@ struct Hardmax {  // (n)->(n): logits
         }
     }
     template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, void*) {
-        size_t first = 0;
-        for (size_t taken; (taken = (count - first) / column_width * column_width); first += taken) {
-            if (taken > most_columns) taken = most_columns;
-            TileOperands<2> some(operands, {first, taken, first + taken});
-            tile<T>(some.operands[0], some.operands[1], n, taken);
+        TileOrder order{count, true};
+        TileOrder::Tile next = order.from(0);
+        for (; next.count; next = order.from(next.next)) {
+            TileOperands<2> some(operands, next);
+            tile<T>(some.operands[0], some.operands[1], n, next.count);
         }
-        return first;
+        return next.first;
     }
 };
 

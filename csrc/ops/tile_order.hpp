@@ -25,15 +25,16 @@ struct TileOrder {
 
     struct Tile {
         size_t first, count;  // a multiple of column_width
-        size_t end;           // the rows before are in this tile or one before
+        size_t next;          // where the next tile starts: behind this one, or within it
+        SOFTFLOOR_INLINE size_t end() const { return first + count; }
     };
-    // The tile after those with the rows before `done`; empty where fewer than column_width are left.
-    SOFTFLOOR_INLINE Tile after(size_t done) const {
-        size_t rest = total - done, whole = rest / column_width * column_width;
+    // The tile from `start` on, which may begin before that; empty where fewer than column_width rows are left.
+    SOFTFLOOR_INLINE Tile from(size_t start) const {
+        size_t rest = total - start, whole = rest / column_width * column_width;
         size_t filled = (rest + column_width - 1) / column_width * column_width;
-        if (done == 0 && lead) return {0, (lead + column_width - 1) / column_width * column_width, lead};
-        if (rest >= most_columns) return {done, most_columns, done + most_columns};
-        if (reads_again || filled > total) return {done, whole, done + whole};
+        if (start == 0 && lead) return {0, (lead + column_width - 1) / column_width * column_width, lead};
+        if (rest >= most_columns) return {start, most_columns, start + most_columns};
+        if (reads_again || filled > total) return {start, whole, start + whole};
         return {total - filled, filled, total};
     }
 };

@@ -161,13 +161,13 @@ template <bool reads_again, class Op, class T>
 size_t vjp_columns(const Strided* operands, const TileOrder& order, size_t n, void* scratch) {
     VjpColumns<Op, T, reads_again> columns(operands, n, scratch);
     TileOrder::Tile written{};
-    size_t done = 0;
+    size_t done = 0, start = 0;
     while (true) {
-        TileOrder::Tile tile = order.after(done);
+        TileOrder::Tile tile = order.from(start);
         if (!columns.numbers.start(tile, operands[2])) tile.count = 0;
         columns.exchange(tile, written);
         if (!tile.count || !columns.finish_sums(tile)) return done;
-        written = tile, done = tile.end;
+        written = tile, done = tile.end(), start = tile.next;
         if constexpr (reads_again) {
             columns.exchange({}, written);
             written = {};
