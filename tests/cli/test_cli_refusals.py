@@ -1,7 +1,6 @@
 """What the command line refuses: one sentence, the right exit code, and nothing left behind."""
 
 import errno
-import functools
 import os
 import signal
 import subprocess
@@ -207,9 +206,11 @@ def test_really_full_disk(folder, softfloor, one_sentence):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_leaves_nothing(folder, number, one_sentence):
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
         "from softfloor import apply, commands\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "apply.BLOCK = 1\n"
         "compute = apply.Request.compute\n"
         "def slow(*arguments):\n"
@@ -219,9 +220,7 @@ def test_interrupted_leaves_nothing(folder, number, one_sentence):
         "sys.exit(commands.run(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "apply", "gelu", "x.npy", "y.npy"]
-    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
-    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
     while not list(folder.glob(".y.npy.*")) and time.monotonic() < deadline:
         time.sleep(0.02)
