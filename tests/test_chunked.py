@@ -253,6 +253,10 @@ def test_other_row_functions(name, axis):
         assert steps_apart(computed(lazy), expected) <= (3 if name == "softmin" else 0)
         gradient = function.vjp(da.from_array(expected, chunks=chunks), z, axis)
         np.testing.assert_allclose(computed(gradient), function.vjp(expected, z, axis), rtol=1e-14, atol=1e-16)
+        of_float32 = function.vjp(da.from_array(expected.astype(np.float32), chunks=chunks), z, axis)
+        assert (
+            of_float32.dtype == computed(of_float32).dtype == function.vjp(expected.astype(np.float32), z, axis).dtype
+        )
         assert function(da.from_array(z, chunks=chunks), dtype=np.float32).dtype == np.float32
 
 
@@ -268,6 +272,10 @@ def test_gumbel_softmax(hard):
     winners = np.bincount(one.argmax(axis=1), minlength=3) / len(one)
     np.testing.assert_allclose(winners, [0.1, 0.2, 0.7], atol=5 * np.sqrt(0.25 / len(one)))
     assert len(np.unique(one[:, 0])) > (1 if hard else 20_000)  # no two blocks draw the same
+    generator = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="empty must be"):
+        sf.gumbel_softmax(lazy, rng=generator, hard=hard, empty="bad")
+    assert generator.random() == np.random.default_rng(0).random()
     gradient = sf.gumbel_softmax.vjp(draws[0], np.arange(3.0))
     np.testing.assert_allclose(computed(gradient), sf.softmax.vjp(one, np.arange(3.0)), rtol=1e-14, atol=1e-16)
 

@@ -201,3 +201,27 @@ def test_linear_cross_entropy_checks():
         sf.linear_cross_entropy(lazy, weight, labels, np.ones(3))
     with pytest.raises(ValueError, match="hidden must be"):
         sf.linear_cross_entropy(lazy, weight.T, labels)
+
+
+@pytest.mark.parametrize("cut", [(-1, 2), (2, -1), (2, 3)])
+def test_a_bias_that_is_cut_unlike_the_classes(cut):
+    random = np.random.default_rng(0)
+    hidden, weight, bias = random.normal(size=(6, 3)), random.normal(size=(5, 3)), random.normal(size=5)
+    labels = random.integers(0, 5, 6)
+    of_weight, of_bias = cut
+    operands = da.from_array(hidden), da.from_array(weight, chunks=(of_weight, -1)), labels
+    loss, gradients = sf.linear_cross_entropy.value_and_grad(*operands, da.from_array(bias, chunks=of_bias))
+    expected = sf.linear_cross_entropy.value_and_grad(hidden, weight, labels, bias)
+    np.testing.assert_allclose(computed(loss), expected[0], rtol=1e-14)
+    for found, truth in zip(gradients, expected[1], strict=True):
+        np.testing.assert_allclose(computed(found), truth, rtol=1e-12, atol=1e-14)
+
+
+def test_chunks_without_a_class():
+    z, labels = np.random.default_rng(0).normal(size=(4, 5)), [0, 1, 3, 4]
+    lazy = da.from_array(z, chunks=((2, 0, 2), (2, 0, 3)))
+    for function in (sf.softmax_cross_entropy, sf.nll):
+        for reduction in ("mean", "none"):
+            found = function.value_and_grad(lazy, labels, reduction=reduction)
+            for one, truth in zip(found, function.value_and_grad(z, labels, reduction=reduction), strict=True):
+                np.testing.assert_allclose(computed(one), truth, rtol=1e-14, atol=1e-16)

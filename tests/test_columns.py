@@ -1,5 +1,7 @@
 """Rows that lie side by side, as along axis 0, have kernels of their own: the bits are those of contiguous rows."""
 
+import itertools
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -155,6 +157,15 @@ def test_results_keep_the_order_of_memory():
         assert sf.softmax_cross_entropy.value_and_grad(x.T, labels, axis=axis)[1].flags.f_contiguous
     assert sf.softmax(x[::2, :, ::2], axis=1).flags.c_contiguous
     assert sf.softmax(x.T).flags.f_contiguous
+
+
+@pytest.mark.parametrize("function", (sf.softmax, sf.log_softmax, sf.softmin, sf.sparsemax), ids=lambda f: f.name)
+def test_results_have_the_dtype_of_all_operands(function):
+    x = logits("ordinary", (20, 30), np.float32)
+    for output, cotangent in itertools.product((x, x.astype(np.float64)), repeat=2):
+        along_rows = function.vjp(output.T.copy(), cotangent.T.copy())
+        assert along_rows.dtype == np.result_type(output, cotangent)
+        assert_same_bits(function.vjp(output, cotangent, axis=0), along_rows.T)
 
 
 class Subclass(np.ndarray):

@@ -246,6 +246,22 @@ def test_labels_that_do_not_match():
             sf.softmax.vjp(table, other)
     with pytest.raises(ValueError, match="softmax_cross_entropy: labels has another index"):
         sf.softmax_cross_entropy(table, pandas.Series([0, 1, 2]))
+    # Of three rows and three columns a Series fits both by its length, and must have the index of what it lies along.
+    square = table[list("wxy")]
+    of_columns, of_rows = (pandas.Series([0, 1, 2], index=index) for index in (square.columns, square.index))
+    for name, wrong in (
+        ("labels", lambda: sf.softmax_cross_entropy(square, of_columns)),
+        ("labels", lambda: sf.nll(square, of_rows, axis=0)),
+        ("cotangent", lambda: sf.logsumexp.vjp(square, of_columns)),
+        ("weight", lambda: sf.nll(square, of_rows, weight=of_rows)),
+        ("where", lambda: sf.softmax(square, where=of_rows > 0)),
+    ):
+        with pytest.raises(ValueError, match=f"{name} has another index; reindex it"):
+            wrong()
+    sf.nll(square, of_columns, axis=0, weight=of_rows)
+    sf.nll(square, of_rows, weight=of_columns)
+    sf.softmax(square, where=of_columns > 0)
+    sf.logsumexp.vjp(square, of_columns, axis=0)
     with pytest.raises(ValueError, match="softmax: cotangent has other coordinates; align them first"):
         sf.softmax.vjp(z, z.isel(sample=[1, 0]))
     with pytest.raises(ValueError, match=r"softmax: no dimension is called 'channel'; there are \('sample', 'time'"):

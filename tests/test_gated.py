@@ -82,6 +82,14 @@ def test_presets_are_a_mapping():
     assert all(family in repr(sf.gated_presets) for family in PUBLISHED)
 
 
+def test_what_is_printed_tells_units_apart():
+    signatures = [unit.signature() for unit in sf.gated_presets.values()]
+    assert len(set(signatures)) == len(signatures)
+    assert "limit=7.0, offset=0.0, clamp='after'" in repr(sf.swiglu.with_settings(limit=7, clamp="after"))
+    assert "layout='interleaved', gate='last'" in repr(sf.glu.with_settings(layout="interleaved", gate="last"))
+    assert repr(sf.glu) == "<softfloor gated unit glu(gate, up, *, limit=inf, offset=0.0, out=None, ...)>"
+
+
 def test_gate_10_up_3_limit_7():
     """A forgotten clamp, or one in the wrong place, is another function (omlx PR 2571, llama.cpp PR 27930)."""
     presets = {name: float(unit(10.0, 3.0)) for name, unit in sf.gated_presets.items()}

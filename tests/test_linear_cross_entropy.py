@@ -257,3 +257,22 @@ def test_bad_input():
         linear.vjp(hidden, weight, labels, [1.0, 2.0])
     with pytest.raises(ValueError, match=r"cotangent has shape \(4,\), which does not broadcast to \(2, 3\)"):
         linear.vjp(hidden, weight, labels, np.ones(4), reduction="none")
+
+
+def test_no_features():
+    """What is left of the logits is the bias."""
+    hidden, weight, labels, bias = problem(features=0, classes=3)
+    expected = sf.softmax_cross_entropy(np.broadcast_to(bias, (2, 3, 3)), labels)
+    loss, (dhidden, dweight, _) = linear.value_and_grad(hidden, weight, labels, bias)
+    assert loss == expected
+    assert (dhidden.shape, dweight.shape) == (hidden.shape, weight.shape)
+    assert linear(np.ones((0, 5, 0)), weight, np.zeros((0, 5), int)) == 0
+
+
+def test_gradients_too_large_for_half_precision_are_infinite_without_a_warning():
+    with np.errstate(all="raise"):
+        hidden = np.full((400, 3), 1000, np.float16)
+        _, (_, dweight) = linear.value_and_grad(
+            hidden, np.zeros((2, 3), np.float16), np.zeros(400, int), reduction="sum"
+        )
+    assert np.isinf(dweight).all()

@@ -322,6 +322,8 @@ def test_bad_limits():
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="seconds must be between"):
             sf.memory.set(seconds=bad)
+    with pytest.raises(TypeError, match="seconds must be a number; got '1'"):
+        sf.memory.set(seconds="1")
     with pytest.raises(TypeError):
         sf.memory.set(1.5)
     assert sf.memory.report() == before

@@ -102,6 +102,29 @@ def test_edges(dtype):
             sf.nll.value_and_grad(q, np.arange(len(q)) % 2, weight=weight, reduction=reduction)
 
 
+def test_rows_without_classes_that_are_ignored():
+    for reduction in ("mean", "sum", "none"):
+        loss, gradient = sf.nll.value_and_grad(np.zeros((2, 0)), [-1, -1], ignore_index=-1, reduction=reduction)
+        assert (np.asarray(loss) == 0).all()
+        assert gradient.shape == (2, 0)
+
+
+@pytest.mark.parametrize("function", (sf.nll, sf.softmax_cross_entropy, sf.sigmoid_cross_entropy))
+def test_byte_order_of_operands_is_not_that_of_results(function):
+    z = np.zeros((2, 3), ">f4")
+    labels = z if function is sf.sigmoid_cross_entropy else [0, 1]
+    out = np.empty((2, 3), np.float32)
+    losses, gradient = function.value_and_grad(z, labels, out=out, reduction="none")
+    assert gradient is out
+    assert losses.dtype.isnative
+
+
+def test_a_single_loss_is_a_scalar():
+    q = np.log([0.25, 0.75])
+    for label in (1, np.array(1), np.array(1, np.int8)):
+        assert isinstance(sf.nll(q, label, reduction="none", ignore_index=5), np.float64)
+
+
 def test_a_sum_too_large_is_infinite():
     q = np.full((3, 2), -np.finfo(float).max)
     assert sf.nll(q, [0, 1, 0], reduction="sum") == np.inf

@@ -159,7 +159,15 @@ def test_many_rows_side_by_side(function, dtype, shape):
 @every_row_function
 @every_dtype
 def test_nothing(function, dtype):
-    for shape, axis in (((0, 3), -1), ((2, 0), -1), ((0,), 0), ((0, 3), None), ((2, 0, 3), (0, 1))):
+    for shape, axis in (
+        ((0, 3), -1),
+        ((2, 0), -1),
+        ((0,), 0),
+        ((0, 3), None),
+        ((2, 0, 3), (0, 1)),
+        ((0, 3, 4), (1, 2)),
+        ((3, 0), ()),
+    ):
         result = function(np.empty(shape, dtype), axis)
         assert result.dtype == dtype
         if function is sf.logsumexp:
@@ -201,6 +209,17 @@ def test_masks(function, dtype):
     own = z.copy()
     if function is not sf.logsumexp:
         assert_same_bits(function(own, where=mask, out=own), result)
+
+
+class Kind(np.ndarray):
+    pass
+
+
+@every_row_function
+def test_masks_leave_subclasses(function):
+    z = np.arange(12.0).reshape(3, 4).view(Kind)
+    assert type(function(z, where=z > 2)) is type(function(z))
+    assert np.array_equal(function(z, where=z > 2), function(np.asarray(z), where=np.asarray(z) > 2))
 
 
 @every_dtype
@@ -271,11 +290,15 @@ def test_no_warning(function, dtype):
         for n in (1, 2, 3, 17):
             z = np.stack([np.resize(np.roll(values, k), n) for k in range(len(values))])
             for temperature in (1.0, 0.01, 1e-300, 1e300):
+                result = function(z, temperature=temperature)
+                in_row = np.isnan(result) if function is sf.logsumexp else np.isnan(result).any(axis=-1)
+                assert (in_row == np.isnan(z).any(axis=-1)).all()
                 if function is sf.logsumexp:
-                    function(z, temperature=temperature)
                     function.vjp(z, values, temperature=temperature)
                 else:
-                    function.vjp(function(z, temperature=temperature), values[:, None], temperature=temperature)
+                    function.vjp(result, values[:, None], temperature=temperature)
+            function.vjp(z, 1e39)
+            function.jacobian(z, temperature=1e5)
             function(z, where=np.arange(n) % 2 == 0)
 
 

@@ -187,10 +187,35 @@ def test_layouts_instruction_sets_and_threads(dtype):
         assert_same_bits(out, expected[1])
 
 
+@pytest.mark.parametrize("reduction", ("mean", "none"))
+@pytest.mark.parametrize("operand", (0, 1))
+def test_a_gradient_that_overlaps_an_operand_with_a_shift(operand, reduction):
+    """Entries go through the kernels in two pieces: what the first writes the second must not read."""
+    memory = np.random.default_rng(0).uniform(0, 1, 4 * 4096)
+    for shift in (-1, 1, 4096):
+        begin = 4096 + 1
+        operands = [np.random.default_rng(1).uniform(0, 1, 5000) for _ in range(2)]
+        operands[operand] = memory[begin : begin + 5000]
+        expected = cross_entropy.value_and_grad(*(o.copy() for o in operands), reduction=reduction)
+        before = memory.copy()
+        out = memory[begin + shift : begin + shift + 5000]
+        loss, gradient = cross_entropy.value_and_grad(*operands, reduction=reduction, out=out)
+        assert gradient is out
+        assert_same_bits(gradient, expected[1])
+        assert_same_bits(np.asarray(loss), np.asarray(expected[0]))
+        memory[:] = before
+
+
+def test_a_single_loss_is_a_scalar():
+    assert isinstance(cross_entropy(0.5, 1, reduction="none"), np.float64)
+    assert isinstance(cross_entropy.value_and_grad(0.5, 1, reduction="none")[0], np.float64)
+
+
 @every_dtype
 def test_no_warning(dtype):
     z, y = np.meshgrid(edges(dtype), np.array([0, 0.25, 1], dtype))
     with np.errstate(all="raise"):
+        cross_entropy(np.zeros(2, dtype), np.full(2, 1e-300))
         for positive, weight in itertools.product((0, 1, 1e-300, 1e100), repeat=2):
             loss, gradient = cross_entropy.value_and_grad(z, y, pos_weight=positive, weight=weight, reduction="none")
             assert (np.isnan(loss) == np.isnan(z)).all(), (positive, weight)

@@ -16,16 +16,17 @@ template <class Op, class T, class... Parameters> SOFTFLOOR_INLINE auto evaluate
 
 SOFTFLOOR_INLINE float apply(float x) { return x; }
 SOFTFLOOR_INLINE double apply(double x) { return x; }
-template <class T, class Result> SOFTFLOOR_INLINE T rounded(Result result) { return Format<T>::store(apply(result)); }
+template <class T, class Result> SOFTFLOOR_INLINE T rounded(Result result) {
+    if constexpr (__is_same(Result, Scaled<Pair>)) return stored<T>(result);
+    else return Format<T>::store(apply(result));
+}
 
 // The other factor of a product that is rounded once, in the format that evaluate<Op> returned.
 template <class Op, class T> SOFTFLOOR_INLINE auto factor(T x) {
-    if constexpr (!is_exact<Op>) return Format<T>::load(x);
+    if constexpr (!is_exact<Op>) return moderate(Format<T>::load(x));
     else if constexpr (sizeof(T) == 8) return x;
     else return widen(x);
 }
-SOFTFLOOR_INLINE Scaled<double> operator*(Scaled<double> a, double b) { return {a.mantissa * b, a.power}; }
-SOFTFLOOR_INLINE Scaled<Pair> operator*(Scaled<Pair> a, Pair b) { return {product(a.mantissa, b), a.power}; }
 
 // ---------------------------------------------- arithmetic in the format itself, where Op offers it
 // (math/compensated.hpp, math/tails.hpp). Real is a float, a double, or a vector of floats.
@@ -295,8 +296,10 @@ template <class Op, int parameters> struct GatedVjp {
     static constexpr bool has_parameters = parameters > 0;
     template <class T> SOFTFLOOR_INLINE static Outputs<T> at(T gate, T up, T cotangent, auto... p) {
         auto jet = evaluate<Op>(gate, p...);
-        auto c = factor<Op>(cotangent);
-        return {rounded<T>(jet.slope * (factor<Op>(up) * c)), rounded<T>(jet.value * c)};
+        auto c = factor<Op>(cotangent), other = factor<Op>(up);
+        // A slope of 0 comes first: beside it the product of the others may overflow.
+        if constexpr (is_exact<Op>) return {rounded<T>((jet.slope * other) * c), rounded<T>(jet.value * c)};
+        else return {rounded<T>(jet.slope * (other * c)), rounded<T>(jet.value * c)};
     }
     static constexpr bool has_compensated = HasCompensated<Op>;
     template <class Real> SOFTFLOOR_INLINE static Real measure(Real gate, auto... others) {

@@ -17,11 +17,11 @@ template <class Value, class Slope> struct PlainJet {
 };
 
 // To nearest in T. Where the high part lies in the middle between two float16, the sign of the low one decides: an even
-// last bit gives way to the odd one on its side, an odd one stays.
+// last bit gives way to the odd one on its side, an odd one stays. A zero, which a factor of zero makes, has no side.
 template <class T> SOFTFLOOR_INLINE T narrow_plain(float x) { return narrow<T>(x); }
 template <class T> SOFTFLOOR_INLINE T narrow_plain(Sum<float> x) {
     if constexpr (__is_same(T, Bfloat16)) return narrow<T>(x.high);
-    uint32_t bits = float_to_bits(x.high), toward_zero = (float_to_bits(x.low) ^ bits) >> 31;
+    uint32_t bits = float_to_bits(x.high), toward_zero = x.high == 0 ? 0u : (float_to_bits(x.low) ^ bits) >> 31;
     return narrow<T>(bits_to_float((bits - toward_zero) | 1u));
 }
 // Times a cotangent; one of 1 or -1 leaves the bits of a slope.

@@ -134,14 +134,14 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     }
     template <class T> static typename Row<T>::N total_of(const Row<T>& row) {
         using N = typename Row<T>::N;
-        bool bounded = __builtin_fabs(row.maximum) != infinity;
-        N total = bounded ? N(row.maximum) * row.inverse_temperature + row.log_of_total()
-                          : N(row.maximum + 0.0 * head(row.others));  // NaN in the row stays NaN
+        N top = over(N(row.maximum), row.inverse_temperature);
+        bool bounded = __builtin_fabs(head(top)) != infinity;
+        N total = bounded ? top + row.log_of_total() : N(head(top) + 0.0 * head(row.others));  // NaN stays NaN
         if constexpr (sizeof(T) < 8) {
             if (bounded && cancels(row, total)) {
                 WideRow<float> wide(row.x, row.n, row.temperature);
                 wide.sum_others();
-                total = wide.maximum * wide.inverse_temperature + wide.log_of_total();
+                total = over(N(wide.maximum), wide.inverse_temperature) + wide.log_of_total();
             }
         }
         return total;
@@ -157,7 +157,7 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         double totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            totals[k] = double(row.maximum) * row.inverse_temperature + all.log_of_total(k);
+            totals[k] = over(double(row.maximum), row.inverse_temperature) + all.log_of_total(k);
             if (cancels(row, totals[k])) return false;
         }
         using T = typename Rows::Entry;

@@ -216,17 +216,22 @@ template <class Shares> struct SparseVjp {  // (n),(n),()->(n): probabilities, c
         using N = typename WideRow<T>::N;
         const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
         T* result = static_cast<T*>(out[0]);
-        N inverse_temperature = reciprocal(N(*static_cast<const double*>(in[2])));
+        N inverse_temperature = inverse_of<N>(*static_cast<const double*>(in[2]));
         bool nan = any_nan(p, n);
         auto absent = [&](size_t i) { return WideRow<T>::number(p[i]) == 0; };
         auto share = [&](size_t i) { return Shares::of(Format<T>::load(p[i])); };
-        N weighted =
-            sum_of<N>(n, [&](size_t i) { return select(absent(i), N(0.0), share(i) * Format<T>::load(c[i])); });
+        double factor = 1.0;
+        auto cotangent = [&](size_t i) { return times_power_of_two(Format<T>::load(c[i]), factor); };
+        auto weigh = [&] {
+            return sum_of<N>(n, [&](size_t i) { return select(absent(i), N(0.0), share(i) * cotangent(i)); });
+        };
+        N weighted = weigh();
+        if (is_near_overflow(weighted)) factor = shrunk, weighted = weigh();
         N total = sum_of<N>(n, [&](size_t i) { return select(absent(i), N(0.0), share(i)); });
         N mean = nan ? N(__builtin_nan("")) : weighted * reciprocal(total);
         for_each(n, [&](size_t i) {
-            N slope = share(i) * (Format<T>::load(c[i]) - mean);
-            result[i] = Format<T>::store(select(absent(i) & !nan, N(0.0), slope * inverse_temperature));
+            N slope = enlarged(over(share(i) * (cotangent(i) - mean), inverse_temperature), 1 / factor);
+            result[i] = Format<T>::store(select(absent(i) & !nan, N(0.0), slope));
         });
     }
 };

@@ -91,16 +91,12 @@ struct Summit {  // (n)->(),(): logits; first, second
 
 // (top - x)/T >= 0, inf where x = -inf.
 template <class N> SOFTFLOOR_INLINE N depth_below(double top, double x, N inverse_temperature) {
-    N t = difference(top, x, N());
-    t = select(!(head(t) <= largest<Pair>), N(infinity), t * inverse_temperature);
-    return select(x == top, N(0.0), t);
+    N t = over(difference(top, x, N()), inverse_temperature);
+    return select(x == top, N(0.0), select(head(t) == head(t), t, N(infinity)));
 }
 template <class N> SOFTFLOOR_INLINE N exponential_of_depth(N t) {
     auto e = exponential_of_minus(t);
     return apply(Scaled<N>{e.mantissa, e.power});
-}
-template <class N> SOFTFLOOR_INLINE N inverse_of(double temperature) {
-    return temperature == 1.0 ? N(1.0) : reciprocal(N(temperature));
 }
 
 struct Terms {  // (n),(),(),()->(),(),(): logits, first, second, temperature; ties, high, low
@@ -166,9 +162,9 @@ template <class T> struct State {
         bool unbounded = head(logarithm) == infinity, nan = is_nan();
         for_each(n, [&](size_t i) {
             N t = depth(number_of(x[i]));
-            N surprise = select(unbounded | (head(t) == infinity), N(infinity), t + logarithm);
-            surprise = select(nan, N(first), surprise);
-            result[i] = Format<T>::store(times_power_of_two(surprise, sign));
+            N bounded = sign < 0 ? N(0.0) - (t + logarithm) : t + logarithm;  // neither is -0
+            N written = select(unbounded | (head(t) == infinity), N(sign * infinity), bounded);
+            result[i] = Format<T>::store(select(nan, N(first), written));
         });
     }
 };
@@ -195,8 +191,9 @@ struct LogsumexpOfState {  // (n),state->(n): anything, which only tells the dty
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename State<T>::N;
         State<T> state(in, 1);
-        bool bounded = __builtin_fabs(state.first) < infinity;
-        N total = bounded ? N(state.first) * state.inverse_temperature + state.log_of_total() : N(state.first);
+        N top = over(N(state.first), state.inverse_temperature);
+        bool bounded = __builtin_fabs(head(top)) < infinity;
+        N total = bounded ? top + state.log_of_total() : top;
         for (size_t i = 0; i < n; ++i) static_cast<T*>(out[0])[i] = Format<T>::store(total);
     }
 };
@@ -291,11 +288,11 @@ struct SoftmaxVjpOfState {  // (n),(n),sum,()->(n): probabilities, cotangent, te
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Format<T>::Number;
         const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
-        N mean = sum_of_products<N>(in, 2), inverse_temperature = reciprocal(N(*static_cast<const double*>(in[6])));
+        N mean = sum_of_products<N>(in, 2), inverse_temperature = inverse_of<N>(*static_cast<const double*>(in[6]));
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
             N slope = Format<T>::load(p[i]) * (Format<T>::load(c[i]) - mean);
-            result[i] = Format<T>::store(slope * inverse_temperature);
+            result[i] = Format<T>::store(over(slope, inverse_temperature));
         });
     }
 };
@@ -304,12 +301,12 @@ struct LogSoftmaxVjpOfState {  // (n),(n),sum,()->(n): log-probabilities, cotang
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Format<T>::Number;
         const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
-        N total = sum_of_products<N>(in, 2), inverse_temperature = reciprocal(N(*static_cast<const double*>(in[6])));
+        N total = sum_of_products<N>(in, 2), inverse_temperature = inverse_of<N>(*static_cast<const double*>(in[6]));
         T* result = static_cast<T*>(out[0]);
         for_each(n, [&](size_t i) {
             N slope = Format<T>::load(c[i]) - exponential_of_depth(-Format<T>::load(q[i])) * total;
             bool masked = number_of(q[i]) == -infinity;
-            result[i] = Format<T>::store(select(masked, N(0.0), slope * inverse_temperature));
+            result[i] = Format<T>::store(select(masked, N(0.0), over(slope, inverse_temperature)));
         });
     }
 };

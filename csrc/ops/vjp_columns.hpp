@@ -59,13 +59,15 @@ template <> struct VjpNumbers<double> {
         rest[i % lanes][j] += sum.lo + summand.lo;
     }
     bool finish(TileOrder::Tile tile, const Strided& temperature) {
+        size_t near_overflow = 0;
         for (size_t j = 0; j < tile.count; ++j) {
             Pair sum = 0.0;
             for (size_t k = 0; k < lanes; ++k) sum = sum + two_sum(lane[k][j], rest[k][j]);
-            Pair inverse = reciprocal(Pair(temperature_at(temperature, tile.first + j)));
+            Pair inverse = inverse_of<Pair>(temperature_at(temperature, tile.first + j));
             high[j] = sum.hi, low[j] = sum.lo, inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
+            near_overflow += is_near_overflow(sum);
         }
-        return true;
+        return near_overflow == 0;
     }
     template <class Op> SOFTFLOOR_INLINE double slope(size_t j, double x, double y) const {
         return Op::slope(x, y, Pair(high[j], low[j]), Pair(inverse_high[j], inverse_low[j]));

@@ -110,6 +110,30 @@ template <class Get> SOFTFLOOR_INLINE auto maximum_of(size_t n, Get get) {
 SOFTFLOOR_INLINE double difference(double a, double b, double) { return a - b; }
 SOFTFLOOR_INLINE Pair difference(double a, double b, Pair) { return two_sum(a, -b); }
 
+// 1/T; infinite, where a Pair would be NaN, if T is subnormal and it overflows.
+template <class N> SOFTFLOOR_INLINE N inverse_of(double temperature) {
+    if (temperature == 1.0) return N(1.0);
+    N inverse = reciprocal(N(temperature));
+    return head(inverse) == head(inverse) ? inverse : N(infinity);
+}
+// x/T, with overflow to infinity and 0 over any T.
+template <class N> SOFTFLOOR_INLINE N over(N x, N inverse_temperature) {
+    double plain = head(x) * head(inverse_temperature);
+    N quotient = select(__builtin_fabs(plain) > largest<Pair>, N(plain), x * inverse_temperature);
+    return select(head(x) == 0, x, quotient);
+}
+
+// float64 cotangents of which a sum is near overflow are computed at 2^-64 of their size; infinities and NaN as well,
+// which stay what they are.
+constexpr double shrunk = 0x1p-64;
+SOFTFLOOR_INLINE bool is_near_overflow(double sum) { return !(__builtin_fabs(sum) <= 0x1p960); }
+SOFTFLOOR_INLINE bool is_near_overflow(Pair sum) { return is_near_overflow(sum.hi); }
+SOFTFLOOR_INLINE double enlarged(double x, double factor) { return x * factor; }
+SOFTFLOOR_INLINE Pair enlarged(Pair x, double factor) {
+    double high = x.hi * factor;
+    return {high, __builtin_fabs(high) > largest<Pair> ? 0.0 : x.lo * factor};
+}
+
 template <class T> struct WideRow {
     using N = typename Format<T>::Number;
     const T* x;
@@ -125,11 +149,9 @@ template <class T> struct WideRow {
     }
     SOFTFLOOR_INLINE static double number(T value) { return double(plain(value)); }
 
-    // (m - x)/T >= 0, inf where x = -inf; 0 at a maximum, an infinite one too.
+    // (m - x)/T >= 0; 0 at a maximum, an infinite one too.
     SOFTFLOOR_INLINE N depth(double value) const {
-        N t = difference(maximum, value, N());
-        t = select(head(t) > largest<Pair>, N(infinity), t * inverse_temperature);
-        return select(value == maximum, N(0.0), t);
+        return select(value == maximum, N(0.0), over(difference(maximum, value, N()), inverse_temperature));
     }
     SOFTFLOOR_INLINE static N exponential(N t) {
         auto e = exponential_of_minus(t);
@@ -144,7 +166,7 @@ template <class T> struct WideRow {
 
     WideRow() = default;
     WideRow(const T* row, size_t count, double temperature, void* = nullptr)
-        : x(row), n(count), inverse_temperature(temperature == 1.0 ? N(1.0) : reciprocal(N(temperature))) {
+        : x(row), n(count), inverse_temperature(inverse_of<N>(temperature)) {
         maximum = maximum_of(n, [&](size_t i) { return plain(x[i]); });
         size_t equal = 0;
         for (size_t i = 0; i < n; ++i) equal += number(x[i]) == maximum;

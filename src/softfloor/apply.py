@@ -26,6 +26,7 @@ from .binary_losses import SigmoidCrossEntropy
 from .gates import GatedUnit
 from .gumbel import GumbelSoftmax
 from .likelihood import NegativeLogLikelihood
+from .linear_losses import LinearCrossEntropy
 from .losses import SoftmaxCrossEntropy
 from .rows import RowFunction
 from .whole_file import replacing
@@ -84,15 +85,14 @@ class Request:
             raise BadUsage(str(error)) from None
         if isinstance(function, GatedUnit):
             raise BadUsage(f"{self.name} takes two arrays, gate and up, and apply reads one; call it from Python")
-        if isinstance(function, (SoftmaxCrossEntropy, SigmoidCrossEntropy, NegativeLogLikelihood)):
+        if isinstance(function, (SoftmaxCrossEntropy, SigmoidCrossEntropy, NegativeLogLikelihood, LinearCrossEntropy)):
             raise BadUsage(f"{self.name} needs labels beside the logits, and apply reads one array; use Python")
         if isinstance(function, GumbelSoftmax):
             raise BadUsage(f"{self.name} draws random numbers; call it from Python with a generator of yours")
         along_axis = isinstance(function, RowFunction)
         if self.derivative and along_axis:
-            raise BadUsage(
-                f"{self.name} has a matrix of derivatives per row; see softfloor.{self.name}.jacobian in Python"
-            )
+            elsewhere = f"; see softfloor.{self.name}.jacobian in Python" if hasattr(function, "jacobian") else ""
+            raise BadUsage(f"{self.name} works along an axis, and has no derivative per entry{elsewhere}")
         if self.axis is not None and not along_axis:
             raise BadUsage(f"{self.name} works element by element and has no axis")
         accepted = inspect.signature(function).parameters if along_axis else function.parameters
@@ -210,7 +210,7 @@ def _apply_npy(request: Request, source: Path, target: Path, progress: Progress)
         start = file.tell()
         for outers, inners in _blocks(outer, row, inner):
             result = request.compute(cube[outers, :, inners], axis_in_block)
-            result = result.reshape(-1, written, inners.stop - inners.start)
+            result = result.reshape(outers.stop - outers.start, written, inners.stop - inners.start)
             if result.shape[2] == inner:
                 file.write(_bytes(result))
             else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .containers import understood
 from .layout import as_logits, first_place, new_like
-from .losses import Reduction, check_cotangent, check_reduction, total_of
+from .losses import Reduction, as_upstream, check_cotangent, check_reduction, total_of
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
@@ -76,7 +76,7 @@ class SigmoidCrossEntropy(RowFunction):
     Losses of entries within 1 ulp (float64: 1.5 ulp), for any labels and weights: they are sums of two terms that are
     not negative. The gradient is a difference of two terms, within 1 ulp + 2^-30 of their sizes (float64: 1.5 ulp +
     2^-60). Infinite logits give the limit: 0 where the label agrees with certainty, inf otherwise; NaN gives NaN. Sums
-    over entries run in pairs of float64, in a fixed order.
+    are over losses that are rounded to the dtype of z, and run in pairs of float64, in a fixed order.
 
     References
     ----------
@@ -98,7 +98,7 @@ class SigmoidCrossEntropy(RowFunction):
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
         if reduction == "none":
             _, (losses,) = self._run("value", operands, (), (None,))
-            return losses
+            return losses[()]
         return self._loss(self._totals(operands), operands, reduction)
 
     @understood
@@ -174,7 +174,7 @@ class SigmoidCrossEntropy(RowFunction):
         [0.5, -0.5]
         """
         operands = self._prepare(z, labels, pos_weight, weight, reduction)
-        upstream = np.asarray(cotangent, np.float64)
+        upstream = as_upstream(self.name, cotangent)
         *others, weights = operands
         check_cotangent(self.name, upstream, reduction, weights.shape)
         if upstream.ndim == 0:
@@ -196,7 +196,7 @@ class SigmoidCrossEntropy(RowFunction):
         scale = cotangent / max(1, logits.size) if reduction == "mean" else cotangent
         if reduction == "none":
             _, (losses, gradient) = self._run("value_and_grad", operands, (scale,), (None, out))
-            return losses, gradient
+            return losses[()], gradient
         totals, (gradient,) = self._run("total_and_grad", operands, (scale,), (out,))
         return self._loss(totals, operands, reduction), gradient
 
@@ -218,7 +218,8 @@ class SigmoidCrossEntropy(RowFunction):
                 raise ValueError(
                     f"{self.name}: {name} has shape {numbers.shape}, which does not broadcast to {logits.shape}"
                 ) from None
-        return logits, targets.astype(logits.dtype, copy=False), *weights
+        with np.errstate(all="ignore"):
+            return logits, targets.astype(logits.dtype, copy=False), *weights
 
     def _run(
         self, variant: str, operands: tuple[Any, ...], scale: tuple[float, ...], outputs: tuple[Any, ...]
@@ -226,6 +227,9 @@ class SigmoidCrossEntropy(RowFunction):
         """A kernel over all entries: its numbers per row, of which some have none, and its outputs, new where None."""
         shape, dtype = operands[0].shape, operands[0].dtype
         results = [new_like(operands[0], order="C") if output is None else output for output in outputs]
+        # A piece is written before the next is read: what an output overlaps with a shift is copied.
+        given = [output for output in outputs if output is not None]
+        operands = tuple(np.array(o) if any(_shifted(o, r) for r in given) else o for o in operands)
         # Written through a flat view, or through a copy where memory has none.
         written = [r.reshape(-1) if r.flags.c_contiguous else np.empty(r.size, dtype) for r in results]
         numbers: list[float] = []
@@ -257,6 +261,12 @@ def _each_piece(gufunc: Any, operands: Any, scale: tuple[float, ...], written: A
         into = (None,) * returned + tuple(output[piece] for output in outputs)
         results = gufunc(*(operand[piece] for operand in inputs), *scale, out=into)
         yield (results if gufunc.nout > 1 else (results,))[:returned]
+
+
+def _shifted(operand: Any, result: Any) -> bool:
+    """Whether they may have memory in common in which their entries have different places."""
+    places = [(a.__array_interface__["data"], a.strides, a.dtype) for a in (operand, result)]
+    return places[0] != places[1] and np.may_share_memory(operand, result)
 
 
 def _pieces(flat: Any) -> tuple[Any, Any]:

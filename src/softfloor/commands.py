@@ -172,7 +172,7 @@ def _apply(
     _check_target(target, force)
     console = Console(stderr=True)
     with _progress(console) as progress:
-        task = progress.add_task(f"{name} {source.name}")
+        task = progress.add_task(escape(f"{name} {source.name}"))
         written = apply.apply(
             request, source, target, lambda done, total: progress.update(task, completed=done, total=total)
         )

@@ -120,8 +120,8 @@ class _Labels:
 
     def strip(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The same arguments as plain arrays."""
+        self.axis_of_rows = axis = arguments.get("axis", -1)
         stripped = {name: self.array(name, value) if _labelled(value) else value for name, value in arguments.items()}
-        axis = arguments.get("axis")
         if isinstance(axis, str) or (isinstance(axis, tuple) and any(isinstance(name, str) for name in axis)):
             axes = self.axes(axis)
             stripped["axis"] = axes if isinstance(axis, tuple) else axes[0]
@@ -221,10 +221,18 @@ class _Pandas(_Labels):
                 pairs = zip(value.axes[shared], self.first.axes[shared], strict=True)
                 same = all(a.equals(b) for a, b in pairs)
             else:
-                same = any(value.index.equals(axis) for axis in self.first.axes)
+                same = all(value.index.equals(self.first.axes[k]) for k in self._axes_of_series(name))
             if not same and name != "bias":  # whose index is that of the classes
                 raise ValueError(f"{self.name}: {name} has another index; reindex it like the first operand")
         return np.asarray(value)
+
+    def _axes_of_series(self, name: str) -> tuple[int, ...]:
+        """Along which of the first operand's axes a Series beside a DataFrame lies."""
+        if name in self.function.per_class:
+            return self.axes(self.axis_of_rows)
+        if name in self.function.per_row:
+            return tuple(k for k in range(self.first.ndim) if k not in self.axes(self.axis_of_rows))
+        return (self.first.ndim - 1,)
 
     def like(self, result: Any) -> Any:
         return self.first._constructor(result, **self.first._construct_axes_dict(), **self._name())

@@ -105,6 +105,11 @@ class GatedUnit(_Gated):
         self.vjp, self.value_and_vjp = map(with_cotangent, VJPS)
         self.packed = Packed(self)
 
+    def chosen(self) -> Mapping[str, Any]:
+        clamp = {} if self.clamp == "before" else {"clamp": self.clamp}
+        packed = {"layout": self.layout, "gate": self.gate}
+        return {**clamp, **{name: value for name, value in packed.items() if value is not None}}
+
     def with_settings(self, **changes: Any) -> GatedUnit:
         """The same unit with other defaults: parameters, ``clamp``, and ``layout`` and ``gate`` of packed operands.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -41,7 +42,8 @@ class Layout:
             return array
         if len(self.axes) == 1:
             return np.moveaxis(array, self.axes[0], -1)
-        return array.transpose(self.others + self.axes).reshape(*self.outer_shape, -1)
+        length = math.prod(self.shape[k] for k in self.axes)
+        return array.transpose(self.others + self.axes).reshape(*self.outer_shape, length)
 
     def restore(self, rows: Any) -> Any:
         """The inverse of `rows`."""
@@ -63,13 +65,17 @@ def new_like(array: Any, **keywords: Any) -> Any:
     return _core.call_recycling(np.empty_like, array, subok=False, **keywords)
 
 
-def new_rows(rows: Any) -> Any:
-    """What results of ``rows`` are written to; None where the array that a gufunc makes by itself is as good.
+def new_rows(rows: Any, *others: Any) -> Any:
+    """What results of ``rows``, and of other operands with rows, are written to.
+
+    None where the array that a gufunc makes by itself is as good.
 
     A gufunc makes its rows contiguous. Where those it reads are not, results keep the order of memory instead, as those
     of NumPy's ufuncs do. Subclasses and other kinds of arrays decide themselves what their results are.
     """
-    return new_like(rows) if type(rows) is np.ndarray and not rows.flags.c_contiguous else None
+    if type(rows) is not np.ndarray or rows.flags.c_contiguous:
+        return None
+    return new_like(rows, dtype=np.result_type(rows.dtype, *(other.dtype for other in others)))
 
 
 def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
@@ -77,22 +83,36 @@ def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
     # Dask and its like take part as they are; pandas and xarray know no gufuncs and become arrays.
     array = value if hasattr(value, "__array_function__") else np.asanyarray(value)
     check_dtype(function, name, array)
+    if type(array) is not np.ndarray and np.ma.is_masked(array):
+        raise TypeError(
+            f"{function}: {name} is a masked array, whose hidden numbers would take part; pass its data, and where it "
+            f"may be given where=~np.ma.getmaskarray({name})"
+        )
     if dtype is not None:
         return array.astype(check_requested_dtype(function, dtype), copy=False)
-    return array.astype(np.result_type(array.dtype, np.float16)) if array.dtype.kind in "biu" else array
+    if array.dtype.kind in "biu":
+        return array.astype(np.result_type(array.dtype, np.float16))
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
     """A cotangent of the given shape; a Python number takes the dtype of ``like``, as it would beside any operand."""
-    array = (
-        np.asarray(value, like.dtype) if type(value) in (bool, int, float) else as_logits(function, "cotangent", value)
-    )
+    if type(value) in (bool, int, float):
+        with np.errstate(all="ignore"):  # beyond the dtype's range it is infinite
+            array = np.asarray(value).astype(like.dtype)
+    else:
+        array = as_logits(function, "cotangent", value)
+    check_broadcast(function, "cotangent", array.shape, shape)
+    return np.broadcast_to(array, shape)
+
+
+def check_broadcast(function: str, name: str, shape: tuple[int, ...], to: tuple[int, ...]) -> None:
     try:
-        return np.broadcast_to(array, shape)
+        fits = np.broadcast_shapes(shape, to) == to
     except ValueError:
-        raise ValueError(
-            f"{function}: cotangent has shape {array.shape}, which does not broadcast to {shape}"
-        ) from None
+        fits = False
+    if not fits:
+        raise ValueError(f"{function}: {name} has shape {shape}, which does not broadcast to {to}")
 
 
 def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
@@ -100,7 +120,9 @@ def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
     mask = np.asanyarray(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be boolean, True where an entry takes part; got dtype {mask.dtype}")
-    return np.where(mask, logits, logits.dtype.type(absent))
+    result = np.where(mask, logits, logits.dtype.type(absent))
+    # np.where leaves subclasses out.
+    return result if type(logits) is np.ndarray or not isinstance(logits, np.ndarray) else logits.__array_wrap__(result)
 
 
 def first_place(wrong: Any, begins: tuple[int, ...] | None = None) -> tuple[tuple[int, ...], str]:
@@ -144,10 +166,19 @@ class EmptyRows:
 
 
 def check_temperature(temperature: Any) -> float:
-    try:
-        value = float(temperature)
-    except (TypeError, ValueError):
-        raise TypeError(f"temperature must be one number; got {temperature!r}") from None
+    value = one_number("temperature", temperature)
     if not 0 < value < np.inf:
         raise ValueError(f"temperature must be positive and finite; got {temperature}")
     return value
+
+
+def one_number(name: str, value: Any) -> float:
+    """A parameter as a float; one beyond the range of floats as an infinite one."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be one number; got {value!r}") from None
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -72,6 +72,8 @@ class NegativeLogLikelihood(RowFunction):
     """
 
     apart = frozenset({"labels", "weight"})
+    per_row = frozenset({"labels"})
+    per_class = frozenset({"weight"})
 
     @understood
     def __call__(
@@ -178,16 +180,18 @@ class _Problem:
 
     def loss(self) -> Any:
         dtype = self.log_probabilities.dtype
-        if self.labels.size == 0:
+        if self.log_probabilities.size == 0:  # nothing, or rows without classes, all of them ignored
             return np.zeros(self.labels.shape, dtype) if self.reduction == "none" else dtype.type(0)
         losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
         if self.reduction == "none":
             with np.errstate(all="ignore"):
-                return losses.astype(dtype)
+                return losses.astype(dtype)[()]
         return total_of(losses, dtype, self.divisor)
 
     def put_slopes(self, gradient: Any) -> None:
         """The gradient in the picked log-probabilities."""
+        if not gradient.size:
+            return
         slopes = slopes_of(1.0 if self.weights is None else self.weights, self.divisor, gradient.dtype)
         if gradient.flags.c_contiguous:
             gradient.reshape(-1)[self._places()] = slopes

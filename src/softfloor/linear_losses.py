@@ -8,6 +8,7 @@ a call with all gradients costs three matrix products of the full size, the leas
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,16 @@ import numpy as np
 
 from .containers import understood
 from .layout import as_logits
-from .losses import Reduction, check_class_labels, check_cotangent, check_reduction, reduced, softmax_cross_entropy
+from .loss_options import LossOptions
+from .losses import (
+    Reduction,
+    as_upstream,
+    check_class_labels,
+    check_cotangent,
+    check_reduction,
+    reduced,
+    softmax_cross_entropy,
+)
 from .rows import RowFunction
 
 #: A tenth of the logits of 4096 tokens over 128,000 classes; half of it costs more time, twice as much saves little.
@@ -79,6 +89,7 @@ class LinearCrossEntropy(RowFunction):
     """
 
     apart = frozenset({"weight", "labels", "bias", "cotangent"})
+    per_row = frozenset({"labels", "cotangent"})
     #: What there are gradients in.
     differentiable = ("hidden", "weight", "bias")
 
@@ -174,7 +185,7 @@ class LinearCrossEntropy(RowFunction):
         [[-1.0, -1.0], [1.0, 1.0]]
         """
         problem = _Problem(self.name, hidden, weight, labels, bias, reduction, ignore_index)
-        upstream = np.asarray(cotangent, np.float64)
+        upstream = as_upstream(self.name, cotangent)
         check_cotangent(self.name, upstream, reduction, problem.outer_shape)
         per_row = np.broadcast_to(upstream, problem.outer_shape).ravel()
         scale = per_row[problem.kept, None] * problem.share
@@ -182,6 +193,10 @@ class LinearCrossEntropy(RowFunction):
 
 
 def check_scratch_bytes(function: str, scratch_bytes: int) -> None:
+    try:
+        operator.index(scratch_bytes)
+    except TypeError:
+        raise TypeError(f"{function}: scratch_bytes must be an integer; got {scratch_bytes!r}") from None
     if scratch_bytes <= 0:
         raise ValueError(f"{function}: scratch_bytes must be positive; got {scratch_bytes}")
 
@@ -204,7 +219,7 @@ class LinearLayer:
         self.outer_shape = rows.shape[:-1]
         if self.bias is not None and self.bias.shape != (self.classes,):
             raise ValueError(f"{name}: bias must have shape ({self.classes},); got {self.bias.shape}")
-        self.hidden = rows.reshape(-1, self.features)
+        self.hidden = rows.reshape(-1 if self.features else math.prod(self.outer_shape), self.features)
         #: That of the products.
         self.dtype = np.dtype(max((np.float32, *(a.dtype for a in self.operands.values())), key=_itemsize))
 
@@ -232,10 +247,12 @@ class _Problem(LinearLayer):
         super().__init__(name, hidden, weight, bias)
         self.reduction, targets = reduction, np.asarray(labels)
         self.check_labels(targets)
-        check_class_labels(name, targets, self.classes, ignore_index)
+        options = LossOptions(name, None, ignore_index)
+        check_class_labels(name, targets, self.classes, options.ignore_index)
         targets = targets.ravel()
+        kept = options.keeps(targets)
         #: Which rows count: all, or the numbers of those that are not ignored.
-        self.kept: Any = slice(None) if ignore_index is None else np.flatnonzero(targets != ignore_index)
+        self.kept: Any = slice(None) if kept is None else np.flatnonzero(kept)
         self.labels = targets[self.kept].astype(np.int64, copy=False)
         self.share = 1 / max(1, self.labels.size) if reduction == "mean" else 1.0
 
@@ -307,10 +324,10 @@ class _Pass:
                 )
                 factors = scale if np.ndim(scale) == 0 else scale[piece].astype(dtype)
                 self._add(gradients, piece, rows * factors, slopes, factors, product)
-        return losses, tuple(
-            gradients[name].astype(operand.dtype, copy=False).reshape(operand.shape)
-            for name, operand in ((name, problem.operands[name]) for name in wanted)
-        )
+            return losses, tuple(
+                gradients[name].astype(operand.dtype, copy=False).reshape(operand.shape)
+                for name, operand in ((name, problem.operands[name]) for name in wanted)
+            )
 
     def _add(self, gradients: dict[str, Any], piece: slice, rows: Any, slopes: Any, factors: Any, product: Any) -> None:
         """What some rows add to the gradients; ``slopes`` is the gradient of their losses in their logits."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .layout import as_logits, first_place
+from .layout import as_logits, first_place, one_number
 
 #: No weight, z_loss or softcap is larger: products with logits and with each other keep their digits.
 LARGEST = 1e100
@@ -75,10 +75,7 @@ class LossOptions:
             raise TypeError(f"{self.function}: {name} must be an integer; got {value!r}") from None
 
     def _number(self, name: str, value: Any, lowest: float, largest: float) -> float:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"{self.function}: {name} must be one number; got {value!r}") from None
+        number = one_number(f"{self.function}: {name}", value)
         if not lowest <= number <= largest:
             raise ValueError(f"{self.function}: {name} must be between {lowest:g} and {largest:g}; got {value!r}")
         return number

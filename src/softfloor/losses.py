@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from .containers import understood
-from .layout import Layout, as_logits, first_place, new_rows
+from .layout import Layout, as_logits, check_broadcast, first_place, new_rows
 from .loss_options import LossOptions
 from .rows import RowFunction
 
@@ -37,8 +37,13 @@ def check_class_labels(
 
 
 def check_reduction(reduction: Any) -> None:
-    if reduction not in ("mean", "sum", "none"):
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+
+
+def as_upstream(function: str, cotangent: Any) -> Any:
+    """The cotangent of a loss in float64."""
+    return np.asarray(as_logits(function, "cotangent", cotangent), np.float64)
 
 
 def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: tuple[int, ...]) -> None:
@@ -47,12 +52,7 @@ def check_cotangent(function: str, cotangent: Any, reduction: str, outer_shape: 
         raise ValueError(
             f"with reduction={reduction!r} the loss is a scalar; got a cotangent of shape {cotangent.shape}"
         )
-    try:
-        np.broadcast_shapes(cotangent.shape, outer_shape)
-    except ValueError:
-        raise ValueError(
-            f"{function}: cotangent has shape {cotangent.shape}, which does not broadcast to {outer_shape}"
-        ) from None
+    check_broadcast(function, "cotangent", cotangent.shape, outer_shape)
 
 
 def exact_sum(values: Any) -> float:
@@ -132,9 +132,9 @@ class SoftmaxCrossEntropy(RowFunction):
 
     Notes
     -----
-    Losses of rows within 2 ulp + n 2^-26 relative, also where they are tiny. Sums over rows are exact before their one
-    rounding. A class of probability 0 costs nothing even at a logit of -inf; a row of -inf alone has loss inf and
-    gradient 0 beside its label.
+    Losses of rows within 2 ulp + n 2^-26 relative, also where they are tiny. They are rounded to the dtype of z, and
+    their sum is exact before its own rounding. A class of probability 0 costs nothing even at a logit of -inf; a row of
+    -inf alone has loss inf and gradient 0 beside its label.
 
     No option widens an array. With ``softcap``, and for rows that need it, float16, bfloat16 and float32 are computed
     in float64, which takes longer; float64 is computed in pairs of float64. A class that is charged something, by
@@ -156,6 +156,8 @@ class SoftmaxCrossEntropy(RowFunction):
     """
 
     apart = frozenset({"labels", "weight", "cotangent"})
+    per_row = frozenset({"labels", "cotangent"})
+    per_class = frozenset({"weight"})
 
     @understood
     def __call__(
@@ -259,7 +261,7 @@ class SoftmaxCrossEntropy(RowFunction):
         """
         options = LossOptions(self.name, weight, ignore_index, label_smoothing, z_loss, softcap)
         problem = Problem(self, z, labels, axis, options, reduction)
-        upstream = np.asarray(cotangent, np.float64)
+        upstream = as_upstream(self.name, cotangent)
         check_cotangent(self.name, upstream, reduction, problem.layout.outer_shape)
         return problem.losses_and_gradient(np.broadcast_to(problem.scaled(upstream), problem.layout.outer_shape), out)[
             1
@@ -308,7 +310,8 @@ class Problem:
             options.refuse_ignored_probabilities()
             if targets.dtype.kind not in "biu":
                 as_logits(name, "labels", targets)
-            self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)
+            with np.errstate(all="ignore"):
+                self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)
         else:
             if targets.shape != self.layout.outer_shape:
                 raise ValueError(
@@ -332,7 +335,8 @@ class Problem:
 
     def scaled(self, cotangent: Any) -> Any:
         """The cotangent of each row's loss."""
-        return cotangent / self.divisor if self.divisor else np.zeros_like(cotangent)
+        with np.errstate(all="ignore"):
+            return cotangent / self.divisor if self.divisor else np.zeros_like(cotangent)
 
     def reduced(self, losses: Any) -> Any:
         return reduced(losses, self.reduction, self.divisor)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 import os
+from numbers import Real
 from types import TracebackType
 from typing import NamedTuple
 
@@ -116,6 +117,8 @@ def _checked_limit(limit: int) -> int:
 
 
 def _checked_seconds(seconds: float) -> float:
+    if not isinstance(seconds, Real):
+        raise TypeError(f"seconds must be a number; got {seconds!r}")
     number = float(seconds)
     if not 0 <= number <= 1e6:
         raise ValueError(f"seconds must be between 0 and 1000000; got {seconds}")

@@ -160,7 +160,8 @@ class Packed:
         operands = view.operands(view.plain)
         name = f"{self.__name__}.vjp"
         check_dtype(name, "cotangent", cotangent)
-        if any(length not in (1, own) for length, own in _aligned(np.shape(cotangent), operands[0].shape)):
+        aligned = _aligned(np.shape(cotangent), operands[0].shape)
+        if np.ndim(cotangent) > operands[0].ndim or any(length not in (1, own) for length, own in aligned):
             raise ValueError(f"{name}: cotangent has shape {np.shape(cotangent)}; the unit's is {operands[0].shape}")
         if containers.kind_of(view.plain) == "dask" or containers.kind_of(cotangent) == "dask":
             if out is not None:

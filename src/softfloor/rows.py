@@ -28,6 +28,9 @@ class RowFunction:
     absent = -np.inf
     #: Operands with other axes than the first, those of rows or of classes; all others broadcast to it.
     apart: frozenset[str] = frozenset()
+    #: Operands with one number per row, and with one per class.
+    per_row: frozenset[str] = frozenset()
+    per_class: frozenset[str] = frozenset()
 
     def __init__(self, name: str) -> None:
         self.name = self.__name__ = name
@@ -73,7 +76,8 @@ class RowFunction:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:
-            made = new_rows(operands[0]) if result_is_row and len(layout.axes) == 1 else None
+            rows = [operand for operand in operands if np.ndim(operand)]
+            made = new_rows(*rows) if result_is_row and len(layout.axes) == 1 else None
             result = _core.call_recycling(gufunc, *operands, out=made)
             return layout.restore(result) if result_is_row else result
         expected = layout.shape if result_is_row else layout.outer_shape
@@ -109,6 +113,7 @@ class RowToRow(RowFunction):
             type(z) is np.ndarray
             and z.dtype.char in "efd"
             and z.ndim
+            and type(axis) is int
             and axis == -1
             and where is None
             and (

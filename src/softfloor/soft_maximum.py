@@ -116,12 +116,13 @@ class Softmax(RowToRow):
         [[0.25, -0.25], [-0.25, 0.25]]
         """
         p = np.moveaxis(np.asarray(self(z, axis, temperature=temperature)), axis, -1)
-        jacobian = -p[..., :, None] * p[..., None, :]
         diagonal = np.arange(p.shape[-1])
         # 1 - p_i as the sum of the others, which does not cancel where p_i is near 1.
         others = np.where(diagonal[:, None] == diagonal, p.dtype.type(0), p[..., None, :])
-        jacobian[..., diagonal, diagonal] = p * others.sum(axis=-1, dtype=np.float64).astype(p.dtype)
-        return jacobian / p.dtype.type(check_temperature(temperature))
+        with np.errstate(all="ignore"):
+            jacobian = -p[..., :, None] * p[..., None, :]
+            jacobian[..., diagonal, diagonal] = p * others.sum(axis=-1, dtype=np.float64).astype(p.dtype)
+            return jacobian / p.dtype.type(check_temperature(temperature))
 
 
 class LogSoftmax(RowToRow):
@@ -219,7 +220,8 @@ class LogSoftmax(RowToRow):
         """
         p = np.moveaxis(np.asarray(softmax(z, axis, temperature=temperature)), axis, -1)
         identity = np.eye(p.shape[-1], dtype=p.dtype)
-        return (identity - p[..., None, :]) / p.dtype.type(check_temperature(temperature))
+        with np.errstate(all="ignore"):
+            return (identity - p[..., None, :]) / p.dtype.type(check_temperature(temperature))
 
 
 class Logsumexp(RowFunction):
@@ -272,7 +274,7 @@ class Logsumexp(RowFunction):
     1000.6931471805599
     """
 
-    apart = frozenset({"cotangent"})
+    apart = per_row = frozenset({"cotangent"})
 
     @understood
     def __call__(

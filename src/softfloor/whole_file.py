@@ -37,8 +37,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    opened = temporary.open("xb")  # outside of what removes it: a file that is there already is another's
     try:
-        with temporary.open("xb") as file:
+        with opened as file:
             yield file
             file.flush()
             # Some file systems report a full disk no earlier than here.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import softfloor as sf
-from softfloor import apply
+from softfloor import apply, whole_file
 
 INPUT = np.linspace(-6, 6, 210).reshape(5, 6, 7)
 
@@ -69,6 +69,27 @@ def test_apply_npy_of_any_kind(folder, softfloor, array):
     result, true = np.load("y.npy"), np.asarray(sf.silu(array))
     assert (result.dtype, result.shape) == (true.dtype, true.shape)
     assert result.tobytes() == true.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("axis", ["0", "-1"])
+@pytest.mark.parametrize("name", ["softmax", "logsumexp"])
+def test_apply_npy_without_entries(folder, softfloor, name, axis, shape):
+    array = np.zeros(shape, np.float32)
+    np.save("x.npy", array)
+    assert softfloor("apply", name, "x.npy", "y.npy", "--axis", axis)[0] == 0
+    result, true = np.load("y.npy"), sf.get(name)(array, int(axis))
+    assert (result.dtype, result.shape) == (true.dtype, true.shape)
+    assert result.tobytes() == true.tobytes()
+
+
+def test_a_temporary_file_of_another_process_stays(folder):
+    other = Path(f".y.npy.{os.getpid()}.part")
+    other.write_bytes(b"another's")
+    with pytest.raises(FileExistsError), whole_file.replacing(Path("y.npy")):
+        pass
+    assert other.read_bytes() == b"another's"
+    assert not Path("y.npy").exists()
 
 
 def test_apply_bfloat16_is_reinterpreted_when_asked(folder, softfloor):

@@ -25,6 +25,11 @@ INPUT = np.linspace(-6, 6, 210).reshape(5, 6, 7)
         (["apply", "softmax_cross_entropy", "x.npy", "y.npy"], "labels"),
         (["apply", "sigmoid_cross_entropy", "x.npy", "y.npy"], "labels"),
         (["apply", "nll", "x.npy", "y.npy"], "labels"),
+        (["apply", "linear_cross_entropy", "x.npy", "y.npy"], "labels"),
+        (
+            ["apply", "hardmax", "x.npy", "y.npy", "-d"],
+            "has no derivative per entry\n",
+        ),
         (["apply", "gumbel_softmax", "x.npy", "y.npy"], "random numbers"),
         (["apply", "hardmax", "x.npy", "y.npy", "--param", "temperature=2"], "its parameters: none"),
         (["apply", "softmax", "x.npy", "y.npy", "--derivative"], "jacobian"),

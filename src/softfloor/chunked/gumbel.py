@@ -7,7 +7,7 @@ from typing import Any
 import dask.array as da
 
 from ..gumbel import generator
-from ..layout import Layout, check_temperature
+from ..layout import EmptyRows, Layout, check_temperature
 from ..soft_maximum import softmax
 from .maps import map_blocks
 from .operands import axes_of, filled, gathered, logits_of
@@ -21,6 +21,7 @@ def gumbel_softmax_call(
     axes = axes_of(logits, axis)
     logits = gathered(logits, axes)
     temperature = check_temperature(temperature)
+    EmptyRows.check(function.name, empty)  # before anything is drawn
     seed = generator(function.name, rng).integers(2**63)
     uniform = da.random.default_rng(int(seed)).random(logits.shape, chunks=logits.chunks)
     operands = () if hard else (temperature,)

@@ -78,6 +78,8 @@ def _gradient_of_chunk(block: Any, labels: Any, divisor: Any, axis: int, weights
     local = labels - begins_of(block_info)[axis]
     here = (labels != IGNORED) & (local >= 0) & (local < block.shape[axis])
     gradient = np.zeros_like(block)
+    if not block.size:
+        return gradient
     slopes = slopes_of(weights_of(labels, weights), divisor.item() or 1.0, block.dtype)
     np.put_along_axis(gradient, np.where(here, local, 0), np.where(here, slopes, block.dtype.type(0)), axis)
     return gradient

@@ -58,7 +58,8 @@ class _Layer(LinearLayer):
             self.rows = da.where(targets[:, None] == IGNORED, self.dtype.type(0), self.rows)
         logits = _product(self.rows, self.matrix.T)
         if self.bias is not None:
-            logits = da.blockwise(_shifted, "ij", logits, "ij", self.bias, "j", dtype=self.dtype)
+            bias = self.bias.rechunk((logits.chunks[1],))
+            logits = da.blockwise(_shifted, "ij", logits, "ij", bias, "j", dtype=self.dtype)
         options = {"ignore_index": None if ignore_index is None else IGNORED, "weight": None}
         self.reduction = reduction
         self.problem = Problem(softmax_cross_entropy, logits, targets, -1, reduction, options)

@@ -133,6 +133,8 @@ def _picked(block: Any, labels: Any, axis: int, block_info: Any) -> Any:
     """The entry of the label where it lies in this chunk, -inf elsewhere."""
     local = labels - begins_of(block_info)[axis]
     here = (labels != IGNORED) & (local >= 0) & (local < block.shape[axis])
+    if not block.shape[axis]:
+        return np.full(labels.shape, -np.inf).astype(block.dtype)
     found = np.take_along_axis(block, np.where(here, local, 0), axis)
     return np.where(here, found, block.dtype.type(-np.inf))
 

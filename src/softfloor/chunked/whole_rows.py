@@ -29,7 +29,8 @@ def of_whole_rows(
     logits = gathered(logits, axes)
     others = [along(value, logits.shape, logits.chunks) for value in others]
     body = functools.partial(_call_by_name, method=getattr(function, method), names=tuple(names), axis=axis)
-    result = map_blocks(body, logits.dtype, logits, *others, settings=arguments)
+    sample = body(*(np.zeros((1,) * logits.ndim, value.dtype) for value in (logits, *others)), settings=arguments)
+    result = map_blocks(body, sample.dtype, logits, *others, settings=arguments)
     return filled(function, result, logits, axes, empty)
 
 
