@@ -45,3 +45,41 @@ print("equal")
 def test_eight_devices():
     done = run_python(SCRIPT, XLA_FLAGS="--xla_force_host_platform_device_count=8", JAX_PLATFORMS="cpu")
     assert done.stdout.strip() == "equal", done.stderr
+
+
+MESHES = """
+import jax, jax.numpy as jnp, numpy as np, softfloor.jax as sj
+from jax.sharding import PartitionSpec as P
+
+z, devices = jnp.arange(24.0).reshape(4, 6) / 10, jax.devices()
+functions = (sj.gelu, sj.silu, sj.relu, sj.sparsemax, sj.softmax)
+alone = [np.asarray(f(z)) for f in functions]
+for some in (devices[:4], devices[:2]):
+    mesh = jax.make_mesh((len(some),), ("rows",), devices=some)
+    with jax.set_mesh(mesh):
+        inside = [np.asarray(f(z)) for f in functions]
+    outside = [np.asarray(f(z)) for f in functions]
+    for one, *others in zip(alone, inside, outside):
+        assert all(np.array_equal(one, other) for other in others)
+
+mesh = jax.make_mesh((4,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices[:4])
+hidden, weight = (jax.random.normal(jax.random.key(k), (n, 6)) for k, n in enumerate((8, 7)))
+labels, bias = jnp.arange(8) % 7, jnp.linspace(0, 1, 7)
+
+def loss(hidden, weight, bias, labels):
+    return sj.linear_cross_entropy(hidden, weight, labels, bias, scratch_bytes=64)
+
+parts = jax.shard_map(
+    lambda *operands: jax.lax.pmean(loss(*operands), "rows"),
+    mesh=mesh, in_specs=(P("rows"), P(), P(), P("rows")), out_specs=P(),
+)
+for one, other in zip(*(jax.grad(f, (0, 1, 2))(hidden, weight, bias, labels) for f in (loss, parts))):
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+print("passed")
+"""
+
+
+def test_meshes_come_and_go():
+    """What is known of a call under one mesh is not taken for that under another; gradients inside jax.shard_map."""
+    done = run_python(MESHES, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    assert done.stdout.strip() == "passed", done.stderr

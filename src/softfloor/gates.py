@@ -42,7 +42,7 @@ class _Gated(Function):
         return (getattr(unit, self.part) if self.part else unit)(*args, **rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (getattr, (self.unit, self.part)) if self.part else (_remade, self.unit.key)
+        return (getattr, (self.unit, self.part)) if self.part else (remade, self.unit.key)
 
 
 class GatedUnit(_Gated):
@@ -150,7 +150,7 @@ class GatedUnit(_Gated):
                 raise ValueError(f"{self.name}: {name}={value!r} is not one of {known}")
         defaults = {p.name: p.default for p in self._parameters}
         own = tuple(sorted((name, value) for name, value in settings.items() if value != defaults[name]))
-        return _remade(self.record.name, self.activation, own, chosen["clamp"], chosen["layout"], chosen["gate"])
+        return remade(self.record.name, self.activation, own, chosen["clamp"], chosen["layout"], chosen["gate"])
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -174,7 +174,7 @@ def _number(unit: str, name: str, value: Any) -> float:
 
 
 @functools.cache
-def _remade(
+def remade(
     name: str, activation: str, settings: tuple[tuple[str, float], ...], clamp: Clamp, layout: Any, gate: Any
 ) -> GatedUnit:
     """The unit of a key; there is one of each."""
@@ -250,7 +250,7 @@ def gated(
         hint = units or (f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(ACTIVATIONS)}")
         raise ValueError(f"gated: no activation is called {activation!r}{hint}")
     name = _NAMES.get(activation)
-    unit = NAMED[name] if name else _remade(f"gated({activation!r})", activation, (), "before", None, None)
+    unit = NAMED[name] if name else remade(f"gated({activation!r})", activation, (), "before", None, None)
     return unit.with_settings(clamp=clamp, layout=layout, gate=gate, **settings)
 
 

@@ -182,3 +182,17 @@ def test_refusals():
         sj.linear_cross_entropy(z, jnp.ones((5, 4)), jnp.zeros(2, int))
     with pytest.raises(ValueError, match="scratch_bytes must be positive; got 0"):
         sj.linear_cross_entropy(z, jnp.ones((5, 3)), jnp.zeros(2, int), scratch_bytes=0)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+def test_labels_of_narrow_dtypes(dtype):
+    """Neither the number of classes nor ignore_index need fit into them."""
+    z, weight = jnp.arange(512.0).reshape(2, 256) % 7, jnp.ones((300, 3)) * jnp.arange(300.0)[:, None] / 300
+    labels = np.array([3, 100], dtype)
+    wide = labels.astype(np.int32)
+    for ignored in (None, -100, 3, 256 - 100):
+        for loss in (sj.softmax_cross_entropy, lambda *a, **k: sj.nll(sj.log_softmax(a[0]), a[1], **k)):
+            assert loss(z, labels, ignore_index=ignored) == loss(z, wide, ignore_index=ignored)
+        of_layer = [sj.linear_cross_entropy(jnp.ones((2, 3)), weight, y, ignore_index=ignored) for y in (labels, wide)]
+        assert of_layer[0] == of_layer[1]
+        assert np.isfinite(of_layer[0])

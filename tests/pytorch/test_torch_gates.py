@@ -181,6 +181,20 @@ def test_compile(unit):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("settings", [{"limit": 0.5}, {"limit": 0.5, "clamp": "after"}, {"beta": 1.5, "offset": 1.0}])
+def test_compile_with_settings(settings):
+    x = samples(1, 4, 6, dtype=torch.float32)[0]
+    for function in (
+        lambda x: st.swiglu(x, x, **settings),
+        lambda x: st.swiglu.packed(x, gate="first", **settings),
+        st.nn.SwiGLU(gate="first", **settings),
+    ):
+        compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(x), function(x), rtol=0, atol=0)
+    exported = torch.export.export(st.nn.SwiGLU(gate="first", **settings), (x,), strict=True)
+    torch.testing.assert_close(exported.module()(x), st.swiglu.packed(x, gate="first", **settings), rtol=0, atol=0)
+
+
 def test_only_the_operands_are_saved():
     """Primus PR 1051: 22 GB less for saving the two halves alone. The views of a packed operand share its memory."""
     saved = []

@@ -170,6 +170,15 @@ def test_gumbel_softmax():
     assert gradient.abs().max() > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_hard_samples_are_not_of_rounded_ones(dtype):
+    """At a high temperature entries of the soft sample are equal; a row of nothing has no class."""
+    generator = torch.Generator().manual_seed(0)
+    shares = st.gumbel_softmax(torch.zeros(20000, 4, dtype=dtype), temperature=1e4, hard=True, generator=generator)
+    torch.testing.assert_close(shares.double().mean(0), torch.full((4,), 0.25, dtype=torch.float64), atol=0.02, rtol=0)
+    assert not st.gumbel_softmax(torch.full((2, 3), -torch.inf, dtype=dtype), hard=True).any()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -178,7 +187,19 @@ def test_gumbel_softmax():
         (lambda: st.softmax(torch.ones(2, 3), "x"), TypeError, "dim must be an integer"),
         (lambda: st.softmax([1.0]), TypeError, r"softmax\(\): argument 'z' must be Tensor, not list"),
         (lambda: st.softmax(torch.ones(2), temperature=0), ValueError, "temperature must be positive"),
-        (lambda: st.softmax(torch.ones(2), where=torch.ones(2)), TypeError, "where must be boolean"),
+        (
+            lambda: st.softmax(torch.ones(2), where=torch.ones(2)),
+            TypeError,
+            "where must be a Tensor of booleans.*float32",
+        ),
+        (lambda: st.softmax(torch.ones(2), where=[True, False]), TypeError, "where must be a Tensor of booleans.*list"),
+        (lambda: st.softmax(torch.ones(2), dtype=torch.int32), TypeError, "dtype must be one of .*; got torch.int32"),
+        (lambda: st.softmax(torch.ones(2), temperature=torch.ones(())), TypeError, "temperature must be a number"),
+        (
+            lambda: st.softmax_cross_entropy(torch.ones(1, 2), torch.tensor([0]), z_loss=torch.ones(())),
+            TypeError,
+            "z_loss must be a number, and gets no gradient",
+        ),
     ],
 )
 def test_errors(call, error, message):

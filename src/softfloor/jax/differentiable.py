@@ -13,6 +13,9 @@ import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+#: The mesh that a result's type names; jax before 0.5 has none.
+_mesh_of_types = getattr(jax.sharding, "get_abstract_mesh", lambda: None)
+
 #: ``rule(primals, tangents)`` gives the value and its tangent; a tangent that is known to be zero is None.
 Rule = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -42,9 +45,10 @@ class Differentiable:
 
     def _result(self, *operands: Any) -> Any:
         """What the result is like."""
-        if operands not in self._results:
-            (self._results[operands],) = jax.make_jaxpr(self.function)(*operands).out_avals
-        return self._results[operands]
+        known = operands, _mesh_of_types()
+        if known not in self._results:
+            (self._results[known],) = jax.make_jaxpr(self.function)(*operands).out_avals
+        return self._results[known]
 
     def _jvp(self, primals: Any, tangents: Any) -> tuple[Any, Any]:
         return self.rule(primals, tuple(None if isinstance(t, ad.Zero) else t for t in tangents))

@@ -126,7 +126,7 @@ def _compiled(
     rows = jnp.pad(flat, ((0, padding), (0, 0))).reshape(chunks, size, hidden.shape[-1])
     targets = jnp.pad(jnp.where(kept, labels, 0).ravel(), (0, padding)).reshape(chunks, size)
     layer = _Layer(dtype, precision)
-    losses = _losses(layer, rows, weight.astype(narrow), bias.astype(dtype), targets)
+    losses = _losses(layer, *_varying_alike(rows, weight.astype(narrow), bias.astype(dtype), targets))
     losses = jnp.where(kept, losses.ravel()[:count].reshape(labels.shape), 0)
     return reduced(losses, reduction, jnp.sum(kept, dtype=dtype))
 
@@ -145,6 +145,20 @@ class _Layer(NamedTuple):
         logits = self.product(rows, weight.T) + bias
         charges = chosen_classes(labels, 1, weight.shape[0], self.dtype)
         return jnp.squeeze(softmaxes.cross_entropy((1,))(logits, charges), 1)
+
+
+def _varies_over(x: Any) -> frozenset[str]:
+    kind = jax.typeof(x)
+    return frozenset(kind.vma if hasattr(kind, "vma") else kind.manual_axis_type.varying)
+
+
+def _varying_alike(*operands: Any) -> tuple[Any, ...]:
+    """Inside `jax.shard_map`: all over the axes of the mesh that one varies over, so that gradients add up there."""
+    if not hasattr(lax, "pcast"):  # older than such types
+        return operands
+    own = [_varies_over(operand) for operand in operands]
+    missing = [tuple(frozenset().union(*own) - axes) for axes in own]
+    return tuple(lax.pcast(x, axes, to="varying") if axes else x for x, axes in zip(operands, missing, strict=True))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -175,7 +189,8 @@ def _backward(layer: _Layer, operands: tuple[Any, ...], cotangents: Any) -> tupl
         return sums, layer.product(narrow, weight).astype(rows.dtype)
 
     nothing = jnp.zeros(weight.shape, layer.dtype), jnp.zeros(bias.shape, layer.dtype)
-    (of_weight, of_bias), of_rows = lax.scan(step, nothing, (rows, labels, cotangents))
+    *_, of_weight, of_bias = _varying_alike(*operands, cotangents, *nothing)
+    (of_weight, of_bias), of_rows = lax.scan(step, (of_weight, of_bias), (rows, labels, cotangents))
     return of_rows, of_weight.astype(weight.dtype), of_bias, None
 
 

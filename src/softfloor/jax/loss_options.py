@@ -66,7 +66,8 @@ def class_labels(function: str, labels: Any, shape: tuple[int, ...]) -> Any:
         raise TypeError(f"{function}: class labels must be integers; got dtype {targets.dtype}")
     if targets.shape != shape:
         raise ValueError(f"{function}: labels have shape {targets.shape}; class labels need {shape}")
-    return targets
+    # Neither the number of classes nor ignore_index need fit into a narrow dtype.
+    return targets.astype(jnp.int32) if targets.dtype.itemsize < 4 else targets
 
 
 def chosen_classes(labels: Any, axis: int, classes: int, dtype: Any) -> Any:

@@ -142,6 +142,13 @@ class Activation:
         return x.copy_(self(before, **dict(zip(self.parameters, operands, strict=True))))
 
 
+def check_numbers(function: str, **options: Any) -> None:
+    """Options that get no gradient, and so are no tensors."""
+    for name, value in options.items():
+        if isinstance(value, torch.Tensor):
+            raise TypeError(f"{function}(): {name} must be a number, and gets no gradient; got a Tensor (use .item())")
+
+
 def check(function: str, **operands: Any) -> None:
     """Raise TypeError unless all are tensors of dtypes that softfloor computes in."""
     for name, value in operands.items():

@@ -39,10 +39,10 @@ class GatedUnit:
     """
 
     def __init__(self, unit: numpy_side.GatedUnit) -> None:
-        self.unit = unit
+        self.unit, self._key = unit, unit.key
         self.name = self.__name__ = unit.name
         self.record, self.parameters = unit.record, unit.parameters
-        self._defaults = self._of(unit)
+        self._defaults = _tail_of(unit)
 
     def __call__(self, gate: torch.Tensor, up: torch.Tensor, **settings: Any) -> torch.Tensor:
         return VALUE(*self._operands(gate=gate, up=up), *self._tail(settings))  # type: ignore[no-any-return]
@@ -120,14 +120,9 @@ class GatedUnit:
     def __reduce__(self) -> tuple[Any, ...]:
         return GatedUnit, (self.unit,)
 
-    @staticmethod
-    def _of(unit: numpy_side.GatedUnit) -> tuple[str, list[float], bool]:
-        name = unit.name if unit.record.softcaps else unit.activation
-        return name, [float(value) for value in unit.parameters.values()], unit.clamp == "after"
-
     def _tail(self, settings: dict[str, Any]) -> tuple[Any, ...]:
         """The last arguments of the operators; settings that a unit refuses raise its errors."""
-        return self._defaults if not settings else self._of(self.unit.with_settings(**settings))
+        return _tail_with(self._key, **settings) if settings else self._defaults
 
     def _operands(self, **operands: torch.Tensor) -> Any:
         check(self.name, **operands)
@@ -143,6 +138,17 @@ class GatedUnit:
         except RuntimeError:
             shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in operands.items())
             raise RuntimeError(f"{self.name}(): shapes do not broadcast: {shapes}") from None
+
+
+def _tail_of(unit: numpy_side.GatedUnit) -> tuple[str, list[float], bool]:
+    name = unit.name if unit.record.softcaps else unit.activation
+    return name, [float(value) for value in unit.parameters.values()], unit.clamp == "after"
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _tail_with(key: tuple[Any, ...], **settings: Any) -> tuple[str, list[float], bool]:
+    """Of plain values alone, so that compilers need not look into units."""
+    return _tail_of(numpy_side.remade(*key).with_settings(**settings))
 
 
 def gated(activation: str = "silu", **settings: Any) -> GatedUnit:

@@ -9,7 +9,7 @@ import torch
 from ..catalogue.record import Rows
 from ..loss_options import LossOptions
 from . import distributed
-from .activations import by_name
+from .activations import by_name, check_numbers
 from .cross_entropy_operators import Value, ValueAndGrad, Vjp
 from .distributed import options_of
 from .loss_formulas import rows_of
@@ -119,6 +119,7 @@ class SoftmaxCrossEntropy:
         check_reduction(name, reduction)
         logits = logits_of(name, "z", z)
         position = class_dimension(name, logits, dim)
+        check_numbers(name, label_smoothing=label_smoothing, z_loss=z_loss, softcap=softcap)
         given = LossOptions(name, None, ignore_index, label_smoothing, z_loss, softcap)
         check_tensor(name, "labels", labels)
         if labels.shape == logits.shape:

@@ -12,9 +12,9 @@ import softfloor
 from ..catalogue.record import Rows
 from ..layout import check_temperature
 from . import row_formulas
-from .activations import by_name, check, in_working_precision
+from .activations import by_name, check, check_numbers, in_working_precision
 from .arrays import array_of, tensor_of
-from .operators import Operator, backwards, is_distributed, keep
+from .operators import DTYPES, Operator, backwards, is_distributed, keep
 
 Dim = int | tuple[int, ...] | None
 
@@ -82,13 +82,17 @@ class RowFunction:
 
     def _prepared(self, z: Any, dim: Dim, where: Any, temperature: float, dtype: Any) -> tuple[Any, list[int]]:
         check(self.name, z=z)
+        check_numbers(self.name, temperature=temperature)
         if temperature != 1.0:
             check_temperature(temperature)
+        if dtype is not None and dtype not in DTYPES:
+            raise TypeError(f"{self.name}(): dtype must be one of {', '.join(map(str, DTYPES))}; got {dtype!r}")
         logits = z if dtype is None else z.to(dtype)
         if where is not None:
-            if where.dtype is not torch.bool:
+            if not isinstance(where, torch.Tensor) or where.dtype is not torch.bool:
+                given = where.dtype if isinstance(where, torch.Tensor) else type(where).__name__
                 raise TypeError(
-                    f"{self.name}(): where must be boolean, True where an entry takes part; got {where.dtype}"
+                    f"{self.name}(): where must be a Tensor of booleans, True where an entry takes part; got {given}"
                 )
             logits = torch.where(where, logits, self.absent)
         return logits, dimensions(self.name, logits, dim)
@@ -184,8 +188,10 @@ class GumbelSoftmax:
         check(self.name, z=z)
         wide = torch.float64 if z.dtype is torch.float64 else torch.float32
         noise = -torch.empty_like(z, dtype=wide).exponential_(generator=generator).log()
-        soft = self._softmax(z + noise, dim, where=where, temperature=temperature).to(z.dtype)
-        return self._hardmax(soft, dim, where=where) + (soft - soft.detach()) if hard else soft
+        noisy = z + noise
+        soft = self._softmax(noisy, dim, where=where, temperature=temperature).to(z.dtype)
+        # Not that of the soft sample, in which rounding makes ties.
+        return self._hardmax(noisy, dim, where=where).to(z.dtype) + (soft - soft.detach()) if hard else soft
 
     def __repr__(self) -> str:
         return f"<softfloor.torch function {self.name}: {self.record.summary}>"
