@@ -166,6 +166,9 @@ def test_results_have_the_dtype_of_all_operands(function):
         along_rows = function.vjp(output.T.copy(), cotangent.T.copy())
         assert along_rows.dtype == np.result_type(output, cotangent)
         assert_same_bits(function.vjp(output, cotangent, axis=0), along_rows.T)
+        of_rows = sf.logsumexp.vjp(output.T.copy(), cotangent[0])
+        assert_same_bits(sf.logsumexp.vjp(output, cotangent[0], axis=0), of_rows.T)
+    assert sf.gumbel_softmax(x, 0, rng=np.random.default_rng(0)).dtype == np.float32
 
 
 class Subclass(np.ndarray):

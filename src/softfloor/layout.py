@@ -66,7 +66,7 @@ def new_like(array: Any, **keywords: Any) -> Any:
 
 
 def new_rows(rows: Any, *others: Any) -> Any:
-    """What results of ``rows``, and of other operands with rows, are written to.
+    """What results of ``rows``, and of other operands that count for their dtype, are written to.
 
     None where the array that a gufunc makes by itself is as good.
 

@@ -76,8 +76,9 @@ class RowFunction:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if out is None:
-            rows = [operand for operand in operands if np.ndim(operand)]
-            made = new_rows(*rows) if result_is_row and len(layout.axes) == 1 else None
+            # A vjp has the dtype of output and cotangent together, a value that of the logits alone.
+            others = [o for o in operands[1:] if variant == "vjp" and isinstance(o, np.ndarray)]
+            made = new_rows(operands[0], *others) if result_is_row and len(layout.axes) == 1 else None
             result = _core.call_recycling(gufunc, *operands, out=made)
             return layout.restore(result) if result_is_row else result
         expected = layout.shape if result_is_row else layout.outer_shape
