@@ -333,6 +333,9 @@ def test_cotangents_of_losses_that_are_no_numbers(cotangent):
     ):
         with pytest.raises(TypeError, match="cotangent has dtype"):
             vjp()
+    dask = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match="cotangent has dtype"):
+        sf.softmax_cross_entropy.vjp(dask.from_array(Z), [0, 1], cotangent, reduction="none")
 
 
 def test_options_of_linear_cross_entropy_that_are_no_integers():

@@ -79,13 +79,11 @@ class Function(_core.UfuncCall):
 
     def signature(self) -> str:
         """The call as one would type it, ``"silu(x, *, beta=1.0, out=None, ...)"``."""
-        keywords = [f"{name}={value}" for name, value in self.parameters.items()]
-        keywords += [f"{name}={value!r}" for name, value in self.chosen().items()]
-        return f"{self.__name__}({', '.join([*self.operands, '*', *keywords, 'out=None', '...'])})"
+        return f"{self.__name__}({', '.join([*self.operands, '*', *self.shown_keywords(), 'out=None', '...'])})"
 
-    def chosen(self) -> Mapping[str, Any]:
-        """Defaults of other keywords where they are not the usual ones."""
-        return {}
+    def shown_keywords(self) -> list[str]:
+        """Keywords with the defaults that tell this function from others."""
+        return [f"{name}={value}" for name, value in self.parameters.items()]
 
     def with_options(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """The result of a call with options that no ufunc knows; NotImplemented where there are none."""

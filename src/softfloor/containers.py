@@ -113,6 +113,10 @@ class _Labels:
     def __init__(self, function: Any, first: Any) -> None:
         self.function, self.name, self.first = function, function.name, first
 
+    def lies_apart(self, name: str) -> bool:
+        """Whether an operand has other axes than the first, of which it lacks some."""
+        return name in self.function.per_row | self.function.per_class
+
     def axes(self, axis: Any) -> tuple[int, ...]:
         """Axes by number, or by the name that the container gives them."""
         names = axis if isinstance(axis, tuple) else tuple(range(self.first.ndim)) if axis is None else (axis,)
@@ -189,7 +193,7 @@ class _Xarray(_Labels):
             raise ValueError(f"{self.name}: {name} has other coordinates; align them first ({error})") from None
         aligned = self.arranged(value)
         own = [d for d in value.dims if d not in self.first.dims]
-        if name in self.function.apart:
+        if self.lies_apart(name):
             return aligned.data
         if own:
             raise ValueError(f"{self.name}: {name} has dimensions {own}, which the first operand does not have")
@@ -217,7 +221,7 @@ class _Pandas(_Labels):
     def array(self, name: str, value: Any) -> Any:
         if value is not self.first and kind_of(value) == "pandas":
             if value.ndim == self.first.ndim:
-                shared = slice(-1, None) if name in self.function.apart else slice(None)
+                shared = slice(-1, None) if self.lies_apart(name) else slice(None)
                 pairs = zip(value.axes[shared], self.first.axes[shared], strict=True)
                 same = all(a.equals(b) for a, b in pairs)
             else:

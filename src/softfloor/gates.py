@@ -105,10 +105,9 @@ class GatedUnit(_Gated):
         self.vjp, self.value_and_vjp = map(with_cotangent, VJPS)
         self.packed = Packed(self)
 
-    def chosen(self) -> Mapping[str, Any]:
-        clamp = {} if self.clamp == "before" else {"clamp": self.clamp}
-        packed = {"layout": self.layout, "gate": self.gate}
-        return {**clamp, **{name: value for name, value in packed.items() if value is not None}}
+    def shown_keywords(self) -> list[str]:
+        others = {"clamp": None if self.clamp == "before" else self.clamp, "layout": self.layout, "gate": self.gate}
+        return super().shown_keywords() + [f"{name}={value!r}" for name, value in others.items() if value is not None]
 
     def with_settings(self, **changes: Any) -> GatedUnit:
         """The same unit with other defaults: parameters, ``clamp``, and ``layout`` and ``gate`` of packed operands.

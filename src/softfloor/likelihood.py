@@ -71,7 +71,6 @@ class NegativeLogLikelihood(RowFunction):
     1.0397
     """
 
-    apart = frozenset({"labels", "weight"})
     per_row = frozenset({"labels"})
     per_class = frozenset({"weight"})
 

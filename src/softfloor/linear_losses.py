@@ -88,8 +88,8 @@ class LinearCrossEntropy(RowFunction):
     True
     """
 
-    apart = frozenset({"weight", "labels", "bias", "cotangent"})
     per_row = frozenset({"labels", "cotangent"})
+    per_class = frozenset({"weight", "bias"})
     #: What there are gradients in.
     differentiable = ("hidden", "weight", "bias")
 

@@ -155,7 +155,6 @@ class SoftmaxCrossEntropy(RowFunction):
     0.9334
     """
 
-    apart = frozenset({"labels", "weight", "cotangent"})
     per_row = frozenset({"labels", "cotangent"})
     per_class = frozenset({"weight"})
 

@@ -26,9 +26,7 @@ class RowFunction:
 
     #: What a masked entry counts as, and a row of it alone as empty.
     absent = -np.inf
-    #: Operands with other axes than the first, those of rows or of classes; all others broadcast to it.
-    apart: frozenset[str] = frozenset()
-    #: Operands with one number per row, and with one per class.
+    #: Operands that lie along the axes of the first but for those of a row, and along classes; others broadcast to it.
     per_row: frozenset[str] = frozenset()
     per_class: frozenset[str] = frozenset()
 

@@ -274,7 +274,7 @@ class Logsumexp(RowFunction):
     1000.6931471805599
     """
 
-    apart = per_row = frozenset({"cotangent"})
+    per_row = frozenset({"cotangent"})
 
     @understood
     def __call__(

@@ -12,7 +12,7 @@ from ..binary_losses import check_labels, check_weights
 from ..layout import as_logits
 from ..losses import check_cotangent, check_reduction, exact_sum, total_of
 from .maps import begins_of, map_blocks, map_whole
-from .operands import along, as_chunks, logits_of
+from .operands import along, as_chunks, logits_of, upstream_of
 
 #: A sum of losses, unevaluated: the nearest float64, and what is missing.
 TOTAL = np.dtype([("high", np.float64), ("low", np.float64)])
@@ -36,7 +36,7 @@ def sigmoid_cross_entropy_vjp(
 ) -> Any:
     check_reduction(reduction)
     operands = _operands(function, z, labels, pos_weight, weight)
-    upstream = da.asarray(cotangent).astype(np.float64)
+    upstream = upstream_of(function, cotangent)
     check_cotangent(function.name, upstream, reduction, operands[0].shape)
     return _gradient(function, operands, upstream, reduction)
 

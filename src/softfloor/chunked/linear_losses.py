@@ -14,7 +14,7 @@ from ..linear_losses import LinearLayer, check_scratch_bytes
 from ..losses import check_cotangent, softmax_cross_entropy
 from .losses import IGNORED, Problem, checked_labels
 from .maps import merge
-from .operands import as_chunks
+from .operands import as_chunks, upstream_of
 
 
 def linear_cross_entropy_call(function: Any, **arguments: Any) -> Any:
@@ -69,7 +69,7 @@ class _Layer(LinearLayer):
         return losses.reshape(self.outer_shape) if self.reduction == "none" else losses
 
     def gradients(self, cotangent: Any, wanted: tuple[str, ...] | None) -> tuple[Any, ...]:
-        upstream = da.asarray(cotangent).astype(np.float64)
+        upstream = upstream_of(self, cotangent)
         check_cotangent(self.name, upstream, self.reduction, self.outer_shape)
         if self.reduction == "none":
             upstream = da.broadcast_to(upstream, self.outer_shape).ravel()

@@ -14,7 +14,7 @@ from ..layout import Layout
 from ..loss_options import LossOptions
 from ..losses import check_class_labels, check_cotangent, check_reduction, exact_sum, reduced
 from .maps import begins_of, map_blocks, map_whole, merge
-from .operands import axes_of, gathered, is_cut, logits_of, per_row
+from .operands import axes_of, gathered, is_cut, logits_of, per_row, upstream_of
 from .states import finish, state_of
 
 #: The label of a row that is ignored, whatever label the caller ignores.
@@ -36,7 +36,7 @@ def softmax_cross_entropy_vjp(
     function: Any, z: Any, labels: Any, cotangent: Any, axis: Any, reduction: str, **options: Any
 ) -> Any:
     problem = Problem(function, z, labels, axis, reduction, options)
-    upstream = da.asarray(cotangent).astype(np.float64)
+    upstream = upstream_of(function, cotangent)
     check_cotangent(function.name, upstream, reduction, Layout(problem.logits.shape, problem.axes).outer_shape)
     return problem.gradient(upstream)
 

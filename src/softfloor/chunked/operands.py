@@ -57,6 +57,11 @@ def gathered(z: Any, axes: tuple[int, ...]) -> Any:
     return z.rechunk(dict.fromkeys(axes, -1))
 
 
+def upstream_of(function: Any, cotangent: Any) -> Any:
+    """The cotangent of a loss in float64."""
+    return da.asarray(as_logits(function.name, "cotangent", cotangent)).astype(np.float64)
+
+
 def cotangent_of(function: Any, value: Any, like: Any, shape: tuple[int, ...]) -> Any:
     array = np.asarray(value, like.dtype) if type(value) in (bool, int, float) else value
     array = as_logits(function.name, "cotangent", array)

@@ -13,7 +13,7 @@ import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-#: The mesh that a result's type names; jax before 0.5 has none.
+#: The mesh that types of results name; jax before 0.5 has none.
 _mesh_of_types = getattr(jax.sharding, "get_abstract_mesh", lambda: None)
 
 #: ``rule(primals, tangents)`` gives the value and its tangent; a tangent that is known to be zero is None.

@@ -114,7 +114,7 @@ class GatedUnit:
         return GatedUnit(self.unit.with_settings(**changes))
 
     def __repr__(self) -> str:
-        keywords = [f"{name}={value}" for name, value in self.parameters.items()]
+        keywords = self.unit.shown_keywords()
         return f"<softfloor.torch gated unit {self.name}({', '.join(['gate', 'up', '*', *keywords])})>"
 
     def __reduce__(self) -> tuple[Any, ...]:

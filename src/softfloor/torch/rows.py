@@ -82,8 +82,8 @@ class RowFunction:
 
     def _prepared(self, z: Any, dim: Dim, where: Any, temperature: float, dtype: Any) -> tuple[Any, list[int]]:
         check(self.name, z=z)
-        check_numbers(self.name, temperature=temperature)
-        if temperature != 1.0:
+        if type(temperature) is not float or temperature != 1.0:
+            check_numbers(self.name, temperature=temperature)
             check_temperature(temperature)
         if dtype is not None and dtype not in DTYPES:
             raise TypeError(f"{self.name}(): dtype must be one of {', '.join(map(str, DTYPES))}; got {dtype!r}")
