@@ -5,10 +5,13 @@
 namespace softfloor {
 
 enum Dtype { float16, bfloat16, float32, float64, dtype_count };
+constexpr int half_count = 2;
+constexpr size_t elementwise_block = 512;
 
 // Elementwise: every operand has the function's dtype; parameters are the last inputs, and may be wide: float32 beside
 // float16 and bfloat16. Where there are any, a second set of kernels has them fixed at their defaults and takes the
-// other inputs only.
+// other inputs only. The vjp of a half precision, parameters at their defaults, may come in two steps: slopes of x, 32
+// bits each, and the results from x, cotangents and these, a block at a time.
 using Kernel = void (*)(const void* const* in, void* const* out, size_t n);
 using IsDefault = bool (*)(const void* value, int parameter);
 struct ElementwiseEntry {
@@ -19,6 +22,7 @@ struct ElementwiseEntry {
     Kernel kernels[dtype_count];
     Kernel at_defaults[dtype_count];
     IsDefault is_default[dtype_count];
+    Kernel half_slopes[half_count] = {}, half_vjps[half_count] = {};  // null where there are none
 };
 
 // Memory by row and entry.

@@ -228,11 +228,16 @@ PyObject* call_recycling(PyObject*, PyObject* const* args, Py_ssize_t count, PyO
     return PyObject_Vectorcall(args[0], args + 1, size_t(count - 1), names);
 }
 
-PyObject* set_streaming(PyObject*, PyObject* bytes) {
-    Py_ssize_t limit = PyLong_AsSsize_t(bytes);
-    if (limit == -1 && PyErr_Occurred()) return nullptr;
-    return PyLong_FromSize_t(streaming_bytes.exchange(size_t(limit)));
+// Gives a setting another value and returns the one before.
+PyObject* exchanged(std::atomic<size_t>& setting, PyObject* value) {
+    Py_ssize_t size = PyLong_AsSsize_t(value);
+    if (size == -1 && PyErr_Occurred()) return nullptr;
+    return PyLong_FromSize_t(setting.exchange(size_t(size)));
 }
+PyObject* set_streaming(PyObject*, PyObject* bytes) { return exchanged(streaming_bytes, bytes); }
+PyObject* set_looked_up(PyObject*, PyObject* elements) { return exchanged(looked_up_after, elements); }
+
+PyObject* get_looked_up(PyObject*, PyObject*) { return PyLong_FromSize_t(tables_made.load()); }
 
 PyObject* get_memory(PyObject*, PyObject*) {
     MemoryLimits limits = memory_limits();
@@ -282,6 +287,9 @@ PyMethodDef methods[] = {
      "class_loss_and_grad(log_probabilities, labels, axis, reduction, out): the pair, or None as class_loss."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
+    {"get_looked_up", get_looked_up, METH_NOARGS, "How many functions of half precision look their results up."},
+    {"set_looked_up", set_looked_up, METH_O,
+     "Elements of half precision that a function computes before it looks results up; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},
     {"set_memory", set_memory, METH_VARARGS, "set_memory(bytes, seconds): how much freed memory is kept, how long."},
     {"release_memory", release_memory, METH_NOARGS, "Give kept memory back to the system; returns the bytes."},

@@ -30,7 +30,7 @@ inline void copy_strided(size_t size, char* to, ptrdiff_t to_step, const char* f
 }
 
 // One operand as a kernel sees it: its own memory where that is contiguous, a block on the stack otherwise.
-constexpr size_t block = 512;
+constexpr size_t block = elementwise_block;
 struct BlockedOperand {
     char* memory;
     ptrdiff_t step;

@@ -24,6 +24,7 @@ inline size_t half_of_last_level_cache() {
     return std::clamp(size_t(cache > 0 ? cache : 0) / 2, size_t(32) << 20, size_t(96) << 20);
 }
 inline std::atomic<size_t> streaming_bytes{half_of_last_level_cache()};
+inline bool streams_always() { return streaming_bytes.load(std::memory_order_relaxed) == 0; }  // for tests
 
 constexpr size_t line = 64;
 
@@ -54,37 +55,10 @@ inline bool can_stream(const Operands& all, size_t n) {
     return true;
 }
 
-// Whether streaming is faster depends on the machine, the function and the number of threads: it saves the loads of the
-// results' lines, and costs a copy. Both ways are tried, and the faster one is taken; the other is tried again, soon at
-// first and then ever more seldom. What is known of each falls at once and rises slowly: a call that first writes fresh
-// memory takes many times as long as the next, and may have been the only one that went its way. Only speed depends on
-// it, never a result.
-class StoreChoice {
-    std::atomic<double> plain{unknown}, streamed{unknown};  // nanoseconds per element
-    std::atomic<unsigned> calls{0};
-    static constexpr double unknown = 1e30;
-
-  public:
-    StoreChoice() = default;
-    StoreChoice(const StoreChoice&) {}  // a copy is for another loop, which starts anew
-    bool streams() {
-        if (streaming_bytes.load(std::memory_order_relaxed) == 0) return true;
-        unsigned call = calls.fetch_add(1, std::memory_order_relaxed);
-        bool faster = streamed.load(std::memory_order_relaxed) < plain.load(std::memory_order_relaxed);
-        bool again = (call & (call - 1)) == 0 || call % 64 == 0;
-        return call < 4 ? call % 2 == 0 : faster != again;
-    }
-    void add(bool stream, double nanoseconds) {
-        std::atomic<double>& known = stream ? streamed : plain;
-        double before = known.load(std::memory_order_relaxed), rise = nanoseconds - before;
-        known.store(rise < 0 ? nanoseconds : before + rise / 8, std::memory_order_relaxed);
-    }
-};
-
 // Results go through a buffer in the first-level cache, a kilobyte at a time: writing more at once holds up the loads.
 // Those are asked for a page ahead, because processors themselves ask for nothing beyond the page that is being read.
 // Outputs have one size.
-inline void streamed_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
+template <class Compute> void streamed_range(const Compute& kernel, const Operands& all, size_t begin, size_t end) {
     const size_t size = all.sizes[all.inputs];
     constexpr size_t part = 1024, ahead = 4096;
     constexpr int maximum_outputs = 3;

@@ -1,6 +1,7 @@
 // From NumPy's strided memory to the contiguous blocks that elementwise kernels work on.
 #pragma once
 #include "dispatch.hpp"
+#include "looked_up.hpp"
 #include "operands.hpp"
 #include "stream.hpp"
 #include "threads.hpp"
@@ -15,7 +16,9 @@ struct ElementwiseLoop {
     int inputs, outputs;
     bool at_defaults;
     mutable ElementCost cost{};
-    mutable StoreChoice choices[2]{};  // for one thread, and for several
+    mutable FasterWay stores[2][2]{};  // computed and looked up, for one thread and for several
+    mutable LookedUp<ResultsOfHalf> results{};
+    mutable LookedUp<SlopesOfHalf> slopes{};
 };
 
 // The loops of a kernel by dtype, side by side; they live as long as the process, as ufuncs do.
@@ -49,16 +52,17 @@ inline bool entangled(const Operands& all, int j, int k, size_t n) {
     return a_low < b_high && b_low < a_high;
 }
 
-inline void contiguous_range(Kernel kernel, const Operands& all, size_t begin, size_t end) {
+template <class Compute> void contiguous_range(const Compute& compute, const Operands& all, size_t begin, size_t end) {
     const void* in[maximum_operands];
     void* out[maximum_operands];
     for (int k = 0; k < all.inputs; ++k) in[k] = all.memory[k] + begin * all.sizes[k];
     for (int k = 0; k < all.outputs; ++k) out[k] = all.memory[all.inputs + k] + begin * all.sizes[all.inputs + k];
-    kernel(in, out, end - begin);
+    compute(in, out, end - begin);
 }
 
 // Blocks keep all operands in the first-level cache between conversion and use.
-inline void blocked_range(Kernel kernel, const Operands& all, size_t begin, size_t end, size_t block_size) {
+template <class Compute>
+void blocked_range(const Compute& compute, const Operands& all, size_t begin, size_t end, size_t block_size) {
     BlockedOperand operands[maximum_operands];
     for (int k = 0; k < all.inputs + all.outputs; ++k) operands[k].set(all.memory[k], all.steps[k], all.sizes[k]);
     for (size_t i = begin; i < end; i += block_size) {
@@ -67,7 +71,7 @@ inline void blocked_range(Kernel kernel, const Operands& all, size_t begin, size
         void* out[maximum_operands];
         for (int k = 0; k < all.inputs; ++k) in[k] = operands[k].read(i, n, i == begin || block_size == 1);
         for (int k = 0; k < all.outputs; ++k) out[k] = operands[all.inputs + k].write(i);
-        kernel(in, out, n);
+        compute(in, out, n);
         for (int k = 0; k < all.outputs; ++k) operands[all.inputs + k].written(i, n);
     }
 }
@@ -89,7 +93,8 @@ inline bool take_defaults(const ElementwiseEntry& entry, Dtype dtype, Operands& 
 
 inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
     const ElementwiseLoop& loop = *static_cast<const ElementwiseLoop*>(data);
-    const ElementwiseEntry& entry = current_table().elementwise[loop.index];
+    const KernelTable& table = current_table();
+    const ElementwiseEntry& entry = table.elementwise[loop.index];
     size_t n = size_t(dimensions[0]), size = itemsizes[loop.dtype];
     if (n == 0) return;
     Operands operands = {{}, {}, {}, loop.inputs, loop.outputs};
@@ -109,19 +114,32 @@ inline void elementwise_loop(char** args, const ptrdiff_t* dimensions, const ptr
     bool contiguous = block_size == block, can_choose = contiguous && can_stream(operands, n);
     for (int k = 0; k < operands.inputs + operands.outputs; ++k) contiguous &= operands.contiguous(k);
     size_t page = 4096 / size;  // threads share no page, so each first touches its own
-    auto run = [&](bool stream) {
-        parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
-            if (stream) streamed_range(kernel, operands, begin, end);
-            else if (contiguous) contiguous_range(kernel, operands, begin, end);
-            else blocked_range(kernel, operands, begin, end, block_size);
-        });
+    // compute(in, out, n): the kernel, or what it has found before.
+    auto run = [&](const auto& compute, bool looked_up) {
+        auto stored = [&](bool stream) {
+            parallel_for(n, block_size == block ? page : n, 1, loop.cost, [&](size_t begin, size_t end) {
+                if (stream) streamed_range(compute, operands, begin, end);
+                else if (contiguous) contiguous_range(compute, operands, begin, end);
+                else blocked_range(compute, operands, begin, end, block_size);
+            });
+        };
+        if (!can_choose) stored(false);
+        else if (streams_always()) stored(true);
+        else loop.stores[looked_up][thread_count() > 1].run(n, stored);
     };
-    if (!can_choose) return run(false);
-    StoreChoice& choice = loop.choices[thread_count() > 1];
-    bool stream = choice.streams();
-    Clock::time_point start = Clock::now();
-    run(stream);
-    choice.add(stream, std::chrono::duration<double, std::nano>(Clock::now() - start).count() / double(n));
+    auto run_or_look_up = [&](auto& looked_up) {
+        const auto* known = looked_up.get(table, entry, loop.dtype, kernel, n);
+        auto way = [&](bool second) {
+            if (second) run(*known, true);
+            else run(kernel, false);
+        };
+        if (!known || looks_up_always()) way(known);
+        else looked_up.ways[thread_count() > 1].run(n, way);
+    };
+    bool can_look_up = size == 2 && block_size == block;
+    if (can_look_up && operands.inputs == 1) run_or_look_up(loop.results);
+    else if (can_look_up && operands.inputs == 2 && entry.half_vjps[loop.dtype]) run_or_look_up(loop.slopes);
+    else run(kernel, false);
 }
 
 }  // namespace softfloor

@@ -28,14 +28,13 @@ template <class Op> struct DirectVariant<Op, 2> {
     using Type = GatedVjp<Op, 0>;
 };
 
-// Without limit and offset float32 and float64 compute in their own format where the activation does. Entries of which
-// all parameters have their defaults do so beside others, too, so that the bits of a result depend on its own operands
-// alone.
+// Without limit and offset units compute in their own format, half precisions in float32, where the activation does.
+// Entries of which all parameters have their defaults do so beside others, too, so that the bits of a result depend on
+// its own operands alone.
 template <class Op, int parameters, double default_parameter, int outputs> struct PlainGated {
     using Fixed = typename FixedParameter<Op, parameters, default_parameter>::Type;
-    template <class T>
-    static constexpr bool is_compensated = (__is_same(T, float) || __is_same(T, double)) && HasCompensated<Fixed>;
-    template <class T> static constexpr bool is_direct = is_compensated<T> || (__is_same(T, float) && is_exact<Op>);
+    static constexpr bool is_compensated = HasCompensated<Fixed>;
+    template <class T> static constexpr bool is_direct = is_compensated || (is_exact<Op> && sizeof(T) < 8);
 
     template <class T, bool after>
     static void composed(const void* const* in, bool at_defaults, void* const* out, size_t n) {
@@ -47,37 +46,42 @@ template <class Op, int parameters, double default_parameter, int outputs> struc
     }
     template <class T> static void run_plain(const void* const* in, void* const* out, size_t n) {
         using Variant = typename DirectVariant<Fixed, outputs>::Type;
-        if constexpr (is_compensated<T>) run_compensated<Variant, T>(composed_plain<T>, in, out, n);
-        else if constexpr (is_direct<T>) run_wide<Variant, T>(in, out, n);
-        else composed_plain<T>(in, out, n);
+        if constexpr (!is_direct<T>) composed_plain<T>(in, out, n);
+        else if constexpr (__is_same(T, Float16))
+            run_spread<1 + outputs, outputs>(run_plain<SpreadFloat16>, in, out, n);
+        else if constexpr (is_compensated) run_compensated<Variant, T>(composed_plain<T>, in, out, n);
+        else run_wide<Variant, T>(in, out, n);
     }
 };
 
 // Operands of a unit: gate, up, perhaps the cotangent, then parameters.
-template <class Real> struct DirectUnit {
+template <class T> struct DirectUnit {
+    using Parameter = typename ParameterOf<T>::Type;
     Kernel composed, plain;
     int operands, parameters, outputs;
-    Real defaults[3];
+    Parameter defaults[3];
 };
-template <class Real>
-[[gnu::noinline]] void run_beside_plain(const DirectUnit<Real>& unit, const void* const* in, void* const* out,
-                                        size_t n) {
+template <class T>
+[[gnu::noinline]] void run_beside_plain(const DirectUnit<T>& unit, const void* const* in, void* const* out, size_t n) {
+    using Parameter = typename ParameterOf<T>::Type;
     constexpr size_t block = 512;
     constexpr int most_inputs = 6, most_outputs = 2;
     for (size_t begin = 0; begin < n; begin += block) {
         size_t count = n - begin < block ? n - begin : block, plain_count = 0;
         const void* here[most_inputs];
         void *to[most_outputs], *aside[most_outputs];
-        for (int k = 0; k < unit.operands + unit.parameters; ++k) here[k] = static_cast<const Real*>(in[k]) + begin;
-        Count<Real> is_plain[block];
+        for (int k = 0; k < unit.operands; ++k) here[k] = static_cast<const T*>(in[k]) + begin;
+        Count<Parameter> is_plain[block];
         for (size_t i = 0; i < count; ++i) is_plain[i] = 1;
-        for (int k = 0; k < unit.parameters; ++k)
-            for (size_t i = 0; i < count; ++i)
-                is_plain[i] &= static_cast<const Real*>(here[unit.operands + k])[i] == unit.defaults[k];
+        for (int k = 0; k < unit.parameters; ++k) {
+            const Parameter* parameter = static_cast<const Parameter*>(in[unit.operands + k]) + begin;
+            here[unit.operands + k] = parameter;
+            for (size_t i = 0; i < count; ++i) is_plain[i] &= parameter[i] == unit.defaults[k];
+        }
         for (size_t i = 0; i < count; ++i) plain_count += is_plain[i];
-        Real plain[most_outputs][block];
+        T plain[most_outputs][block];
         for (int k = 0; k < unit.outputs; ++k) {
-            to[k] = static_cast<Real*>(out[k]) + begin;
+            to[k] = static_cast<T*>(out[k]) + begin;
             aside[k] = plain_count == count ? to[k] : plain[k];
         }
         if (plain_count) unit.plain(here, aside, count);
@@ -85,7 +89,7 @@ template <class Real>
         unit.composed(here, to, count);
         for (int k = 0; plain_count && k < unit.outputs; ++k)
             for (size_t i = 0; i < count; ++i)
-                if (is_plain[i]) static_cast<Real*>(to[k])[i] = plain[k][i];
+                if (is_plain[i]) static_cast<T*>(to[k])[i] = plain[k][i];
     }
 }
 
@@ -99,8 +103,8 @@ template <class Op, int parameters, double default_parameter, int results, bool 
     template <class T> static void run(const void* const* in, void* const* out, size_t n) {
         if constexpr (Plain::template is_direct<T>) {
             DirectUnit<T> unit = {composed<T>, Plain::template run_plain<T>, operands, parameters + 2, outputs, {}};
-            if (parameters) unit.defaults[0] = T(default_parameter);
-            unit.defaults[parameters] = T(infinity);
+            if (parameters) unit.defaults[0] = default_parameter;
+            unit.defaults[parameters] = infinity;
             run_beside_plain(unit, in, out, n);
         } else composed<T>(in, out, n);
     }

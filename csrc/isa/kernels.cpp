@@ -3,6 +3,7 @@
 #include "../kernels.hpp"
 #include "../ops/vjp_columns.hpp"
 #include "gated_entries.hpp"
+#include "half_vjps.hpp"
 // Generated from the catalogue by tools/operations.py: includes ops/*.hpp, lists ACTIVATION(...), SOFTCAPPED(...),
 // ROWS(...).
 #include "operations.hpp"
@@ -18,9 +19,12 @@ namespace {
     {is_default<Float16, DEFAULT>, is_default<Bfloat16, DEFAULT>, is_default<float, DEFAULT>, \
      is_default<double, DEFAULT>}
 
-#define FUNCTION(NAME, VARIANT, STRUCT, OP) {ELEMENTWISE(NAME, VARIANT, 0, STRUCT<OP, 0>), {}, {}},
-#define FUNCTION_OF_PARAMETER(NAME, VARIANT, STRUCT, OP, DEFAULT) \
-    {ELEMENTWISE(NAME, VARIANT, 1, STRUCT<OP, 1>), ALL_DTYPES(STRUCT<AtDefault<OP, DEFAULT>, 0>), IS_DEFAULT(DEFAULT)},
+#define FUNCTION(NAME, VARIANT, STRUCT, OP) \
+    with_half_vjps<STRUCT<OP, 0>>({ELEMENTWISE(NAME, VARIANT, 0, STRUCT<OP, 0>), {}, {}}),
+#define FUNCTION_OF_PARAMETER(NAME, VARIANT, STRUCT, OP, DEFAULT)                                     \
+    with_half_vjps<STRUCT<AtDefault<OP, DEFAULT>, 0>>({ELEMENTWISE(NAME, VARIANT, 1, STRUCT<OP, 1>),  \
+                                                       ALL_DTYPES(STRUCT<AtDefault<OP, DEFAULT>, 0>), \
+                                                       IS_DEFAULT(DEFAULT)}),
 
 #define GATED(NAME, OP, PARAMETERS, DEFAULT)                                                \
     clamped_entry<OP, PARAMETERS, DEFAULT, 1, false>(NAME, "gated"),                        \

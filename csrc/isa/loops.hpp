@@ -36,23 +36,26 @@ SOFTFLOOR_INLINE void loop(const void* const* in, void* const* out, size_t begin
     });
 }
 
-constexpr size_t compensated_block = 512;
+constexpr size_t compensated_block = elementwise_block;
 static_assert(compensated_block <= 0xffff);  // CountOf
 constexpr int maximum_inputs = 4;
 constexpr uint16_t smallest_covered_bfloat16 = 37 << 7;    // 2^-90
 constexpr uint32_t smallest_covered_float16 = 105u << 23;  // 2^-22
 
 template <class Variant, class T> SOFTFLOOR_INLINE bool is_covered(T x, auto... others) {
+    bool covered = covers<Variant, T>(widen(x), widen(others)...);
     if constexpr (__is_same(T, Bfloat16)) {
         // Half of a subnormal number lies in the middle between two results: what decides is lost in a float. Compared
         // as integers, which are as narrow as the elements; -1 makes zero the largest.
         uint16_t size = uint16_t(x) & 0x7fffu;
-        return bool(uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1) &
-               covers<Variant, T>(widen(x), widen(others)...);
+        covered &= uint16_t(size - 1u) >= smallest_covered_bfloat16 - 1;
     } else if constexpr (__is_same(T, SpreadFloat16)) {
         uint32_t size = uint32_t(x) & 0x7fffffffu;  // half of the smallest subnormal, too, is such a middle
-        return bool(size - 1u >= smallest_covered_float16 - 1) & covers<Variant, T>(widen(x), widen(others)...);
-    } else return covers<Variant, T>(widen(x), widen(others)...);
+        covered &= size - 1u >= smallest_covered_float16 - 1;
+    }
+    if constexpr (requires { Variant::template is_sure<T>(widen(x), widen(others)...); })
+        covered &= Variant::template is_sure<T>(widen(x), widen(others)...);
+    return covered;
 }
 
 // Half as wide as what is computed, so that the vectoriser takes two vectors side by side: one waits less for its own
@@ -231,23 +234,25 @@ template <class Variant, class T> void run_whole_strips(const void* const* in, v
     else run_wide<Variant, T>(in, out, n);
 }
 
-// Outputs may be inputs, element by element: a block is read before it is written.
-template <class Variant> void run_spread(const void* const* in, void* const* out, size_t n) {
+// A kernel of spread float16 on float16. Outputs may be inputs, element by element: a block is read before it is
+// written.
+template <int inputs, int outputs>
+[[gnu::noinline]] void run_spread(Kernel kernel, const void* const* in, void* const* out, size_t n) {
     constexpr size_t strip = strip_of<SpreadFloat16>;
-    SpreadFloat16 from[Variant::inputs][compensated_block], to[Variant::outputs][compensated_block];
-    const void* inputs[Variant::inputs];
-    void* outputs[Variant::outputs];
-    for (int k = 0; k < Variant::inputs; ++k) inputs[k] = from[k];
-    for (int k = 0; k < Variant::outputs; ++k) outputs[k] = to[k];
+    SpreadFloat16 from[inputs][compensated_block], to[outputs][compensated_block];
+    const void* spread_in[inputs];
+    void* spread_out[outputs];
+    for (int k = 0; k < inputs; ++k) spread_in[k] = from[k];
+    for (int k = 0; k < outputs; ++k) spread_out[k] = to[k];
     for (size_t begin = 0; begin < n; begin += compensated_block) {
         size_t count = n - begin < compensated_block ? n - begin : compensated_block;
         size_t filled = (count + strip - 1) / strip * strip;
-        for (int k = 0; k < Variant::inputs; ++k) {
+        for (int k = 0; k < inputs; ++k) {
             spread(static_cast<const Float16*>(in[k]) + begin, from[k], count);
             for (size_t i = count; i < filled; ++i) from[k][i] = from[k][0];
         }
-        run_whole_strips<Variant, SpreadFloat16>(inputs, outputs, filled);
-        for (int k = 0; k < Variant::outputs; ++k) gather(to[k], static_cast<Float16*>(out[k]) + begin, count);
+        kernel(spread_in, spread_out, filled);
+        for (int k = 0; k < outputs; ++k) gather(to[k], static_cast<Float16*>(out[k]) + begin, count);
     }
 }
 
@@ -260,7 +265,8 @@ template <class Variant, class T> void run(const void* const* in, void* const* o
     if constexpr (HasLanes<Variant, T> && requires { requires Variant::covers_all_in_lanes; })
         run_in_lanes<Variant>(in, out, n);
     else if constexpr (requires { requires Variant::on_bits; }) run_wide<Variant, T>(in, out, n);
-    else if constexpr (__is_same(T, Float16)) run_spread<Variant>(in, out, n);
+    else if constexpr (__is_same(T, Float16))
+        run_spread<Variant::inputs, Variant::outputs>(run_whole_strips<Variant, SpreadFloat16>, in, out, n);
     else run_in_strips<Variant, T>(run_whole_strips<Variant, T>, in, out, n);
 }
 

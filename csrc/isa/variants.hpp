@@ -130,6 +130,15 @@ template <class Op, class T> SOFTFLOOR_INLINE auto rounded_covered(auto x) {
     if constexpr (IsPlain<Op, T>) return narrow_plain<T>(x);
     else return rounded<T>(x);
 }
+template <class Op> constexpr uint32_t plain_error = 3;
+template <class Op>
+    requires(Op::plain_error > 0)
+constexpr uint32_t plain_error<Op> = Op::plain_error;
+// A result times the other factors of a product.
+template <class Op, class T> SOFTFLOOR_INLINE auto covered_product(auto x, auto factor) {
+    if constexpr (IsPlain<Op, T>) return narrow_plain<T>(scaled(x, factor));
+    else return rounded_product<T>(x, factor);
+}
 template <class Result> SOFTFLOOR_INLINE Outputs<Result> single(Result first) { return {first, Result{}}; }
 
 template <class Op, int parameters> struct Value {
@@ -206,9 +215,7 @@ template <class Op, int parameters> struct Vjp {
         return if_at_defaults<Op>(with_bounded(x, cotangent), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real x, Real cotangent, auto...) {
-        auto slope = covered_jet<Op, T>(x).slope;
-        if constexpr (IsPlain<Op, T>) return single(narrow_plain<T>(scaled(slope, cotangent)));
-        else return single(rounded_product<T>(slope, cotangent));
+        return single(covered_product<Op, T>(covered_jet<Op, T>(x).slope, cotangent));
     }
 };
 template <class Op, int parameters> struct ParameterDerivative {
@@ -232,7 +239,14 @@ template <class Op, int parameters> struct Gated {
         return if_at_defaults<Op>(with_room<Op>(gate, up), p...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, auto...) {
-        return single(rounded_product<T>(covered_jet<Op, T>(gate).value, up));
+        return single(covered_product<Op, T>(covered_jet<Op, T>(gate).value, up));
+    }
+    // Whether that is the product rounded once. Next to the middle of two results the wider text decides.
+    template <class T>
+        requires IsPlain<Op, T>
+    SOFTFLOOR_INLINE static bool is_sure(float gate, float up) {
+        // An error of the value counts twice where the product's last place is half as large beside it.
+        return rounds_surely<T, 2 * plain_error<Op> + 1>(leading(Op::template plain<T>(gate).value) * up);
     }
 };
 // What of the vjp of a gated unit belongs to the gate, and what to up.
@@ -249,9 +263,13 @@ template <class Op, int parameters> struct GateOfVjp {
     }
     template <class T, class Real>
     SOFTFLOOR_INLINE static auto at_covered(Real gate, Real up, Real cotangent, auto...) {
-        Real factor = up * cotangent;
-        Sum<Real> factors = {factor, fma(up, cotangent, -factor)};  // the slope may be too small for either alone
-        return single(rounded_product<T>(covered_jet<Op, T>(gate).slope, factors));
+        Real factor = up * cotangent;  // of half precisions exact
+        auto slope = covered_jet<Op, T>(gate).slope;
+        if constexpr (IsPlain<Op, T>) return single(covered_product<Op, T>(slope, factor));
+        else {
+            Sum<Real> factors = {factor, fma(up, cotangent, -factor)};  // the slope may be too small for either alone
+            return single(covered_product<Op, T>(slope, factors));
+        }
     }
 };
 template <class Op, int parameters> struct UpOfVjp {
@@ -263,7 +281,7 @@ template <class Op, int parameters> struct UpOfVjp {
         return GateOfVjp<Op, parameters>::measure(gate, others...);
     }
     template <class T, class Real> SOFTFLOOR_INLINE static auto at_covered(Real gate, Real, Real cotangent, auto...) {
-        return single(rounded_product<T>(covered_jet<Op, T>(gate).value, cotangent));
+        return single(covered_product<Op, T>(covered_jet<Op, T>(gate).value, cotangent));
     }
 };
 // The value, and what of the vjp belongs to up, which is the value times another factor. Where it covers its operands,

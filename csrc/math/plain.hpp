@@ -3,7 +3,8 @@
 // say, which try them all. For the few there are two means: the sign of what the last rounding lost, and a nudge.
 //
 // An operation that offers plain<T>(x) promises correctly rounded values and slopes where its compensated(x) is used,
-// for every x of T, Bfloat16 or SpreadFloat16.
+// for every x of T, Bfloat16 or SpreadFloat16. As a factor, the value is within plain_error units of the last place of
+// its float, 3 if the operation names none (found on all inputs).
 #pragma once
 #include "compensated.hpp"
 
@@ -24,6 +25,19 @@ template <class T> SOFTFLOOR_INLINE T narrow_plain(Sum<float> x) {
     uint32_t bits = float_to_bits(x.high), toward_zero = x.high == 0 ? 0u : (float_to_bits(x.low) ^ bits) >> 31;
     return narrow<T>(bits_to_float((bits - toward_zero) | 1u));
 }
+// Whether a float rounds to T as any number within some units of its last place does.
+template <class T, uint32_t units> SOFTFLOOR_INLINE bool rounds_surely(float x) {
+    uint32_t bits = float_to_bits(x);
+    if constexpr (__is_same(T, Bfloat16)) return ((bits & 0xffffu) - (0x8000u - units)) > 2 * units;
+    // What float16 keeps of x is what a sum keeps that is 2^13 times as large as the power of two in x, or as 2^-14.
+    uint32_t exponent = bits & 0x7f800000u, least = float_to_bits(0x1p-14f);
+    float power = bits_to_float(exponent > least ? exponent : least), large = 0x1.8p13f * power;
+    float rest = x - ((x + large) - large);
+    return absolute(rest) < power * (0x1p-11f - float(units) * 0x1p-23f);
+}
+SOFTFLOOR_INLINE float leading(float x) { return x; }
+SOFTFLOOR_INLINE float leading(Sum<float> x) { return x.high; }
+
 // Times a cotangent; one of 1 or -1 leaves the bits of a slope.
 SOFTFLOOR_INLINE float scaled(float x, float factor) { return x * factor; }
 SOFTFLOOR_INLINE Sum<float> scaled(Sum<float> x, float factor) { return {x.high * factor, x.low * factor}; }

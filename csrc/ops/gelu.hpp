@@ -134,6 +134,7 @@ struct GeluTanh {
         auto e = exponential_of_minus(v.high, v.low);
         return jet_of_tails(x, times(e, gelu_tanh_tail, t), times(with_sign(e, x), gelu_tanh_slope_tail, t));
     }
+    static constexpr uint32_t plain_error = 73;  // at -8.55469
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         using C = coefficients::In<float>;
         float cubic = C::gelu_tanh_cubic.high * (x * x), factor = C::gelu_tanh_linear.high + cubic, v = x * factor;

@@ -65,6 +65,12 @@ def class_loss_and_grad(
 def set_streaming(limit: int, /) -> int:
     """Bytes of all operands from which results are written around the caches; returns the value before."""
 
+def get_looked_up() -> int:
+    """How many functions of half precision look their results up."""
+
+def set_looked_up(limit: int, /) -> int:
+    """Elements of half precision that a function computes before it looks results up; returns the value before."""
+
 def get_memory() -> tuple[int, float, int]:
     """(limit in bytes, age in seconds, bytes kept now)."""
 
