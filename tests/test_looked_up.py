@@ -8,6 +8,7 @@ import softfloor as sf
 from cases import CASES, assert_all_same_bits, assert_same_bits, every_half
 from processes import output_of
 from softfloor import _core
+from test_edges import FloatingPoint, needs_glibc
 
 NEVER, ALWAYS = 2**60, 0
 every_half_dtype = pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16], ids=lambda dtype: dtype.__name__)
@@ -77,6 +78,16 @@ def test_a_vjp_from_slopes_that_are_looked_up_is_that_of_its_kernel(name, dtype)
             for place in (x.copy(), c):  # over an operand
                 operands = (place, c) if place is not c else (x, place)
                 assert_same_bits(vjp(*operands, out=place), expected)
+
+
+@needs_glibc
+def test_finding_the_faster_way_raises_no_flag():
+    x = every_half(np.float16)
+    with LookedUp(1), FloatingPoint() as environment:
+        environment.library.feclearexcept(environment.every_exception)
+        for _ in range(70):
+            sf.gelu(x), sf.gelu.vjp(x, x)
+        assert environment.library.fetestexcept(environment.every_exception) == 0
 
 
 def test_a_parameter_that_is_no_default_is_computed():
