@@ -34,7 +34,7 @@ inline void compute_all(Kernel kernel, void* const* out) {
 
 // The results of x alone: one, or two.
 class ResultsOfHalf {
-    const int outputs;
+    const int count;
     alignas(64) uint16_t results[2][halves];
 
     template <int outputs> void find(const void* const* in, void* const* out, size_t n) const {
@@ -68,12 +68,12 @@ class ResultsOfHalf {
   public:
     const KernelTable* const kernels;
     ResultsOfHalf(const KernelTable& table, const ElementwiseEntry& entry, Dtype, Kernel kernel)
-        : outputs(entry.outputs), kernels(&table) {
+        : count(entry.outputs), kernels(&table) {
         void* const out[] = {results[0], results[1]};
         compute_all(kernel, out);
     }
     void operator()(const void* const* in, void* const* out, size_t n) const {
-        if (outputs == 1) find<1>(in, out, n);
+        if (count == 1) find<1>(in, out, n);
         else find<2>(in, out, n);
     }
 };
