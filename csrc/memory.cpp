@@ -62,6 +62,15 @@ void unmap(void* memory) {
 
 constexpr int most_blocks = 16;
 
+enum class Offer { not_yet, under_way, made };  // to the kernel
+
+struct Kept {
+    void* memory;
+    Clock::time_point since;
+    Offer offer = Offer::not_yet;
+};
+constexpr std::chrono::milliseconds until_offered{50};
+
 // Taken out of the cache under its lock, given back to the system when the lock is open again.
 struct Discarded {
     void* blocks[most_blocks + 1];
@@ -72,18 +81,12 @@ struct Discarded {
     ~Discarded() {
         for (int i = 0; i < count; ++i) unmap(blocks[i]);
     }
-    void add(void* memory) {
-        blocks[count++] = memory;
-        bytes += header_of(memory).capacity;
+    void add(const Kept& block) {
+        bytes += header_of(block.memory).capacity;
+        // By then another mapping could lie where the offer is being made: attend() gives this one back.
+        if (block.offer != Offer::under_way) blocks[count++] = block.memory;
     }
 };
-
-struct Kept {
-    void* memory;
-    Clock::time_point since;
-    bool offered = false;  // to the kernel
-};
-constexpr std::chrono::milliseconds until_offered{50};
 
 // The freed blocks, oldest first.
 struct Cache {
@@ -94,38 +97,32 @@ struct Cache {
     // 256 MiB hold two float32 results of 3e7 elements. A second later the page faults are no great part of the time.
     MemoryLimits limits{size_t(256) << 20, 1.0};
     bool attended = false;  // a thread waits for the blocks to expire
-    unsigned releases = 0;  // calls of release_kept
 
-    void* take(int i) {
-        void* memory = blocks[i].memory;
+    Kept take(int i) {
+        Kept block = blocks[i];
         std::copy(blocks + i + 1, blocks + count, blocks + i);
         --count;
-        bytes -= header_of(memory).capacity;
-        return memory;
+        bytes -= header_of(block.memory).capacity;
+        return block;
     }
-    void keep(Kept block, Discarded& discarded) {
-        size_t capacity = header_of(block.memory).capacity;
-        if (capacity > limits.bytes) return discarded.add(block.memory);
+    void keep(void* memory, Discarded& discarded) {
+        size_t capacity = header_of(memory).capacity;
         trim(capacity, discarded);
         if (count == most_blocks) discarded.add(take(0));
-        int place = count;
-        while (place && blocks[place - 1].since > block.since) --place;
-        std::copy_backward(blocks + place, blocks + count, blocks + count + 1);
-        blocks[place] = block;
-        ++count;
+        blocks[count++] = {memory, Clock::now()};
         bytes += capacity;
     }
     // The oldest block that is to be offered to the kernel by now, or none.
-    int find_idle() const {
+    Kept* find_idle() {
         for (int i = 0; i < count; ++i)
-            if (!blocks[i].offered && Clock::now() - blocks[i].since >= until_offered) return i;
-        return -1;
+            if (blocks[i].offer == Offer::not_yet && Clock::now() - blocks[i].since >= until_offered) return &blocks[i];
+        return nullptr;
     }
     // When the next block is to be offered or dropped.
     Clock::time_point next_event() const {
         Clock::time_point next = blocks[0].since + allowed();
         for (int i = 0; i < count; ++i)
-            if (!blocks[i].offered) next = std::min(next, blocks[i].since + until_offered);
+            if (blocks[i].offer == Offer::not_yet) next = std::min(next, blocks[i].since + until_offered);
         return next;
     }
     Clock::duration allowed() const {
@@ -141,9 +138,11 @@ struct Cache {
         for (int i = 0; i < count; ++i) {
             size_t capacity = header_of(blocks[i].memory).capacity;
             bool fits = capacity >= size && capacity - size <= std::max(size / 4, huge_page / 2);
-            if (fits && (best < 0 || capacity <= header_of(blocks[best].memory).capacity)) best = i;
+            if (blocks[i].offer != Offer::under_way && fits &&
+                (best < 0 || capacity <= header_of(blocks[best].memory).capacity))
+                best = i;
         }
-        return best < 0 ? nullptr : take(best);
+        return best < 0 ? nullptr : take(best).memory;
     }
 };
 
@@ -160,19 +159,25 @@ Cache& cache = *new Cache;
                        own.limits = limits;
                    });
 
-// Outside of the lock: it takes milliseconds for a large block.
-void offer([[maybe_unused]] const Kept& block) {
+// Outside of the lock: it takes milliseconds for a large block, which stays in the cache meanwhile unless it is
+// dropped.
+void offer(void* memory) {
 #ifdef MADV_FREE
-    madvise(block.memory, header_of(block.memory).capacity, MADV_FREE);
+    madvise(memory, header_of(memory).capacity, MADV_FREE);
 #endif
+    Discarded discarded;
+    std::scoped_lock lock(cache.mutex);
+    Kept* end = cache.blocks + cache.count;
+    Kept* block = std::find_if(cache.blocks, end, [memory](const Kept& kept) { return kept.memory == memory; });
+    if (block != end) block->offer = Offer::made;
+    else discarded.add({memory, {}});
 }
 
 // Runs while anything is kept, so that it goes back to the system in time even if softfloor is never called again.
 void attend() {
     for (;;) {
         Clock::time_point next;
-        Kept idle{};
-        unsigned releases;
+        void* idle = nullptr;
         {
             Discarded discarded;
             std::scoped_lock lock(cache.mutex);
@@ -181,26 +186,15 @@ void attend() {
                 cache.attended = false;
                 return;
             }
-            releases = cache.releases;
-            int found = cache.find_idle();
-            if (found >= 0) {
-                idle = cache.blocks[found];
-                cache.take(found);
-            } else {
-                next = cache.next_event();
+            next = cache.next_event();
+            if (Kept* block = cache.find_idle()) {
+                block->offer = Offer::under_way;
+                idle = block->memory;
             }
         }
-        if (idle.memory) {
-            offer(idle);
-            idle.offered = true;
-            Discarded discarded;
-            std::scoped_lock lock(cache.mutex);
-            if (cache.releases == releases) cache.keep(idle, discarded);
-            else discarded.add(idle.memory);
-        } else {
-            // Limits may change meanwhile: look again from time to time.
-            std::this_thread::sleep_until(std::min(next, Clock::now() + std::chrono::seconds(1)));
-        }
+        if (idle) offer(idle);
+        // Limits may change meanwhile: look again from time to time.
+        else std::this_thread::sleep_until(std::min(next, Clock::now() + std::chrono::seconds(1)));
     }
 }
 
@@ -272,10 +266,10 @@ void release(void* memory) {
     if (!header_of(memory).mapping) return std::free(&header_of(memory));
     Discarded discarded;
     std::scoped_lock lock(cache.mutex);
-    if (header_of(memory).capacity > cache.limits.bytes) return discarded.add(memory);
+    if (header_of(memory).capacity > cache.limits.bytes) return discarded.add({memory, {}});
     if (!cache.attended) cache.attended = start_attendant();
-    if (!cache.attended) return discarded.add(memory);
-    cache.keep({memory, Clock::now()}, discarded);
+    if (!cache.attended) return discarded.add({memory, {}});
+    cache.keep(memory, discarded);
 }
 
 MemoryLimits memory_limits() {
@@ -296,7 +290,6 @@ size_t kept_bytes() {
 size_t release_kept() {
     Discarded discarded;
     std::scoped_lock lock(cache.mutex);
-    ++cache.releases;
     while (cache.count) discarded.add(cache.take(0));
     return discarded.bytes;
 }

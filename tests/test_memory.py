@@ -123,6 +123,36 @@ def test_memory_goes_back_by_itself():
         assert sf.memory.report().kept == 0
 
 
+def kept_for(duration):
+    """What is kept, read as often as possible for so many seconds."""
+    end = time.monotonic() + duration
+    seen = []
+    while time.monotonic() < end:
+        seen.append(sf.memory.report().kept)
+    return seen
+
+
+@pytest.mark.parametrize("end", ["kept", "released", "limited"])
+def test_memory_counts_while_it_is_offered_to_the_kernel(end):
+    # Which happens once, some 50 ms after it is freed, and takes milliseconds for so large a block.
+    x = np.zeros(48 * MIB, np.float32)
+    for wait in [0] if end == "kept" else np.linspace(0.045, 0.06, 40):
+        y = sf.relu(x)
+        del y
+        kept = sf.memory.report().kept
+        assert kept >= x.nbytes
+        if end == "kept":
+            assert set(kept_for(0.3)) == {kept}
+        elif end == "released":
+            time.sleep(wait)
+            assert sf.memory.release() == kept
+            assert set(kept_for(0.02)) == {0}
+        else:
+            time.sleep(wait)
+            with sf.memory.set(0):
+                assert set(kept_for(0.02)) == {0}
+
+
 def test_release():
     y = sf.gelu(large())
     del y
