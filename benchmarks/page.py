@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import autograd, cycles, figure, linear_cross_entropy, memory, tables
+from . import autograd, cycles, figure, linear_cross_entropy, looked_up, memory, tables
 from .results import outcomes
 
 DATA, FIGURE, PAGE = "benchmark.json", "benchmark.svg", "performance.md"
@@ -81,6 +81,7 @@ def left_out(data: dict[str, Any]) -> list[str]:
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     DATA: benchmark,
     cycles.OUTPUT.name: cycles.markdown,
+    looked_up.OUTPUT.name: looked_up.markdown,
     memory.OUTPUT.name: memory.markdown,
     linear_cross_entropy.OUTPUT.name: linear_cross_entropy.markdown,
     autograd.OUTPUT.name: autograd.markdown,

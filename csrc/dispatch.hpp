@@ -1,5 +1,7 @@
 // Which table of kernels runs: the best that this CPU supports, or the one asked for.
 #pragma once
+#include <atomic>
+
 #include "kernels.hpp"
 
 namespace softfloor {
@@ -16,5 +18,7 @@ const AvailableTables& available_tables();
 const KernelTable& current_table();
 // False, and nothing changed, if no available table has that name.
 bool use_table(const char* instruction_set);
+
+extern std::atomic<size_t> second_level_cache_bytes;  // tests set it
 
 }  // namespace softfloor

@@ -143,14 +143,20 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
     std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, itemsizes[loop.dtype]) + 64]);
     if (!scratch) return false;
     auto* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
+    // Where a row asks for its row kernel, a wide tile that has it was read in vain: the next are narrow, then wider.
+    size_t at_once = end - begin;
     while (begin < end) {
-        if (end - begin >= column_width) {
+        size_t rest = end - begin;
+        if (rest >= column_width) {
+            size_t asked = rest - at_once < column_width ? rest : std::min(rest, at_once);
             Strided operand[maximum_row_operands];
             for (int k = 0, core = operands; k < operands; ++k)
                 operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};
-            begin += columns(operand, n, end - begin, aligned);
+            size_t done = columns(operand, n, asked, aligned);
+            begin += done;
+            at_once = done == asked ? 2 * at_once : most_columns;
+            if (done == asked) continue;
         }
-        if (begin == end) break;
         size_t others = std::min(end - begin, most_columns);
         if (!rows_range(kernel, loop, args, steps, n, begin, begin + others)) return false;
         begin += others;

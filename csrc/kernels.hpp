@@ -53,15 +53,20 @@ using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void
 // Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
 // entries have adjacent rows. A kernel takes `count` rows, column_width at least, tile by tile; it returns how many it
 // has written, fewer where one of the next tile asks for its row kernel. Lines of 64 bytes a page apart are written
-// three times as slowly as four that are neighbours, so a tile has 64 rows. scratch has room for column_scratch bytes:
-// two numbers per entry of a tile, and two more, float32 for half precisions; none for rows so long that they are read
-// again instead.
-constexpr size_t column_width = 16, most_columns = 64;
-constexpr size_t column_scratch(size_t n, size_t itemsize) {
-    constexpr size_t memory = size_t(1) << 24;
-    size_t needed = (2 * n + 2) * most_columns * (itemsize < 4 ? 4 : itemsize);
-    return needed <= memory ? needed : 0;
+// three times as slowly as four that are neighbours, so a tile has 64 rows. What is read is put aside, two numbers per
+// entry and two more, float32 for half precisions; but rows so long that this is too much are read again instead, and
+// so are those that it would drive out of the second-level cache, where a tile of up to 1024 has all of a page, which
+// processors read ahead. scratch has room for column_scratch bytes, and is on a line.
+constexpr size_t column_width = 16, most_columns = 64, most_read_again = 1024;
+constexpr size_t bytes_aside(size_t n, size_t itemsize) {
+    return (2 * n + 2) * most_columns * (itemsize < 4 ? 4 : itemsize);
 }
+constexpr size_t most_aside = size_t(1) << 24, read_again_scratch = size_t(3) << 18;
+constexpr size_t column_scratch(size_t n, size_t itemsize) {
+    size_t aside = bytes_aside(n, itemsize);
+    return aside <= most_aside && aside > read_again_scratch ? aside : read_again_scratch;
+}
+size_t second_level_cache();  // in bytes
 using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, void* scratch);
 
 struct RowEntry {

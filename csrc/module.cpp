@@ -237,6 +237,8 @@ PyObject* exchanged(std::atomic<size_t>& setting, PyObject* value) {
 PyObject* set_streaming(PyObject*, PyObject* bytes) { return exchanged(streaming_bytes, bytes); }
 PyObject* set_looked_up(PyObject*, PyObject* elements) { return exchanged(looked_up_after, elements); }
 
+PyObject* set_second_level_cache(PyObject*, PyObject* bytes) { return exchanged(second_level_cache_bytes, bytes); }
+
 PyObject* get_looked_up(PyObject*, PyObject*) { return PyLong_FromSize_t(tables_made.load()); }
 
 PyObject* get_memory(PyObject*, PyObject*) {
@@ -290,6 +292,8 @@ PyMethodDef methods[] = {
     {"get_looked_up", get_looked_up, METH_NOARGS, "How many functions of half precision look their results up."},
     {"set_looked_up", set_looked_up, METH_O,
      "Elements of half precision that a function computes before it looks results up; returns the value before."},
+    {"set_second_level_cache", set_second_level_cache, METH_O,
+     "How many bytes of rows side by side are put aside before they are read again; returns the value before."},
     {"get_memory", get_memory, METH_NOARGS, "(limit in bytes, age in seconds, bytes kept now)."},
     {"set_memory", set_memory, METH_VARARGS, "set_memory(bytes, seconds): how much freed memory is kept, how long."},
     {"release_memory", release_memory, METH_NOARGS, "Give kept memory back to the system; returns the bytes."},

@@ -7,12 +7,21 @@ import numpy as np
 import pytest
 
 import softfloor as sf
+from softfloor import _core
 
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
 VJP_DTYPES = [*DTYPES, np.float64]
 #: Entries and rows: fewer than sixteen rows, not a multiple of sixteen, more than a segment of a sum, several tiles.
 SHAPES = [(1, 16), (3, 40), (64, 33), (65, 128), (1000, 15), (1025, 16), (2100, 160), (70, 333), (5000, 83)]
 KINDS = ["ordinary", "one-hot", "masked", "far apart", "ties"]
+
+
+@pytest.fixture(autouse=True, params=["put aside", "read again"])
+def _way(request):
+    """Entries that follow each other closely, either way: which depends on the processor's cache."""
+    before = _core.set_second_level_cache(2**40 if request.param == "put aside" else 0)
+    yield
+    _core.set_second_level_cache(before)
 
 
 def logits(kind: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -89,6 +98,20 @@ def test_hardmax(kind, shape, dtype):
     expected = sf.hardmax(np.ascontiguousarray(x.T))
     assert_same_bits(sf.hardmax(x, axis=0).T, expected)
     assert_same_bits(sf.hardmax(x, axis=0, out=x).T, expected)
+
+
+@pytest.mark.parametrize("exceptional", [False, True])
+def test_several_wide_tiles(exceptional):
+    """Of rows so long that they are read again wherever their entries lie."""
+    x = logits("ordinary", (33_000, 1_050), np.float16)
+    if exceptional:
+        x[7, [100, 1_030]] = np.inf
+    rows = np.ascontiguousarray(x.T)
+    for function in (sf.softmax, sf.log_softmax):
+        expected = function(rows)
+        assert_same_bits(function(x, axis=0).T, expected)
+        assert_same_bits(function.vjp(expected.T.copy(), x, axis=0).T, function.vjp(expected, rows))
+    assert_same_bits(sf.hardmax(x, axis=0).T, sf.hardmax(rows))
 
 
 def starting_at(offset: int, array: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, si
     ask_for<written>(x.at(first, entry + ahead), count * sizeof(T));
 }
 
-template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {
+template <class T, size_t columns> struct ColumnNumbers : RowNumbers<T, columns> {
     using Entry = T;
-    static constexpr size_t width = column_width, most = most_columns;
+    static constexpr size_t width = column_width, most = columns;
     static constexpr size_t chunk = FloatRow<T>::chunk, segment = FloatRow<T>::segment;
 
     size_t n, count = 0;
@@ -65,12 +65,12 @@ template <class T> struct ColumnNumbers : RowNumbers<T, most_columns> {
 };
 
 // The numbers of sixteen rows from `first` on, which stay in registers while their entries pass.
-template <class T, bool plain> struct SixteenRows {
+template <bool plain> struct SixteenRows {
     static constexpr size_t width = column_width;
     alignas(64) float scale[width], scale_rest[width], middle[width], shift[width], unit[width], lowest[width];
     alignas(64) int32_t place[width];
 
-    SOFTFLOOR_INLINE SixteenRows(const ColumnNumbers<T>& all, size_t first) {
+    template <class Numbers> SOFTFLOOR_INLINE SixteenRows(const Numbers& all, size_t first) {
         for (size_t j = 0; j < width; ++j) {
             RowExponential e = all.template exponential<plain>(first + j);
             scale[j] = e.scale, scale_rest[j] = e.scale_rest, middle[j] = e.middle;
@@ -82,24 +82,40 @@ template <class T, bool plain> struct SixteenRows {
     }
 };
 
+// How far the lanes of sums lie apart: as many numbers as a tile has rows, and a line more, lest the lanes of wide
+// tiles share few sets of the cache.
+template <size_t rows> struct LanePitch {
+    static constexpr size_t most = rows + column_width;
+    size_t pitch;
+    explicit LanePitch(size_t count) : pitch(count + column_width) {}
+    SOFTFLOOR_INLINE operator size_t() const { return pitch; }
+};
+template <> struct LanePitch<most_columns> {
+    static constexpr size_t most = most_columns;
+    explicit LanePitch(size_t) {}
+    SOFTFLOOR_INLINE constexpr operator size_t() const { return most_columns; }
+};
+
 // Sums of the terms of a tile's rows, in the lanes and segments, and so the order of additions, of float_row.hpp.
-template <class T> struct ColumnSums {
-    using Numbers = ColumnNumbers<T>;
-    static constexpr size_t width = column_width, most = most_columns, chunk = Numbers::chunk;
-    alignas(64) float lane[chunk][most];
+template <class Numbers> struct ColumnSums {
+    static constexpr size_t width = column_width, most = Numbers::most, chunk = Numbers::chunk;
+    alignas(64) float lane_numbers[chunk * LanePitch<most>::most];
     alignas(64) double sums[lanes][most];
     size_t n, count;
+    LanePitch<most> pitch;
 
-    ColumnSums(size_t length, size_t row_count) : n(length), count(row_count) {
+    ColumnSums(size_t length, size_t row_count) : n(length), count(row_count), pitch(row_count) {
         for (size_t k = 0; k < lanes; ++k)
             for (size_t j = 0; j < count; ++j) sums[k][j] = 0.0;
     }
+    static void* operator new(size_t, void* scratch) { return scratch; }
+    SOFTFLOOR_INLINE float* lane(size_t k) { return lane_numbers + k * pitch; }
     // The end of the chunk that starts at `begin`.
     size_t start_chunk(size_t begin) {
         size_t end = n - begin < chunk ? n : begin + chunk;
         if (begin % Numbers::segment == 0)
             for (size_t k = end - begin; k < chunk; ++k)
-                for (size_t j = 0; j < count; ++j) lane[k][j] = 0.0f;
+                for (size_t j = 0; j < count; ++j) lane(k)[j] = 0.0f;
         return end;
     }
     // Where the terms of an entry of sixteen rows are added, and to what.
@@ -109,14 +125,14 @@ template <class T> struct ColumnSums {
     };
     SOFTFLOOR_INLINE Place at(size_t i, size_t first) {
         static constexpr float nothing[width] = {};
-        float* sum = lane[i % chunk] + first;
+        float* sum = lane(i % chunk) + first;
         return {sum, i % Numbers::segment < chunk ? nothing : sum};
     }
     void end_chunk(size_t end) {
         if (end % Numbers::segment && end != n) return;
         for (size_t k = 0; k < lanes; ++k)
             for (size_t j = 0; j < count; ++j)
-                sums[k][j] += double(lane[k][j] + lane[k + 16][j]) + double(lane[k + 32][j] + lane[k + 48][j]);
+                sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]) + double(lane(k + 32)[j] + lane(k + 48)[j]);
     }
     template <bool apart, bool plain> void put_into(Numbers& numbers) {
         for (size_t half = lanes / 2; half; half /= 2)

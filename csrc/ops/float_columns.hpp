@@ -3,16 +3,16 @@
 //
 // Entries a page apart share few sets of the caches and follow no pattern that a processor sees, so reading and writing
 // them takes as long as the exponentials. Tiles of rows therefore pass through three stages at once: while the terms
-// of one are computed, chunk by chunk, the results of the tile before are written and the entries of the tile after are
-// read into the buffer that this leaves. What a chunk will read and write is asked for among its terms.
+// of one are computed, some at a time, the results of the tile before are written and the entries of the tile after are
+// read into the buffer that this leaves. What they will read and write is asked for among these terms.
 #pragma once
 #include "column_numbers.hpp"
 
 namespace softfloor {
 namespace {
 
-template <class T> struct FloatColumns : ColumnNumbers<T> {
-    using Numbers = ColumnNumbers<T>;
+template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
+    using Numbers = ColumnNumbers<T, most_columns>;
     using Numbers::n, Numbers::count, Numbers::plain, Numbers::maximum, Numbers::places;
     using Numbers::width, Numbers::most, Numbers::chunk, Numbers::taken, Numbers::following;
 
@@ -33,6 +33,10 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
         size_t places[most];
         T replacements[most];
     };
+
+    // Entries at a time: what is asked for meanwhile, some of 64 a page apart, would fill the sets it falls into of a
+    // second-level cache of 512 kB.
+    static constexpr size_t part = 16;
 
     Buffer buffers[2], *tile = buffers, *next = buffers + 1;
     Unwritten unwritten;
@@ -152,21 +156,24 @@ template <class T> struct FloatColumns : ColumnNumbers<T> {
     }
 
     template <bool apart, bool keep, bool plain> [[gnu::noinline]] void add_terms() {
-        ColumnSums<T> sums(n, count);
+        ColumnSums<Numbers> sums(n, count);
         for (size_t begin = 0, end; begin < n; begin = end) {
             end = sums.start_chunk(begin);
-            for (size_t first = 0; first < count; first += width)
-                add_chunk<apart, keep, plain>(sums, first, begin, end);
-            if (unwritten.count | next->count) (this->*exchange_entries)(begin, end);
+            for (size_t from = begin, to; from < end; from = to) {
+                to = end - from < part ? end : from + part;
+                for (size_t first = 0; first < count; first += width)
+                    add_part<apart, keep, plain>(sums, first, from, to);
+                if (unwritten.count | next->count) (this->*exchange_entries)(from, to);
+            }
             sums.end_chunk(end);
         }
         if (unwritten.count) end_writing();
         sums.template put_into<apart, plain>(*this);
     }
     template <bool apart, bool keep, bool plain>
-    [[gnu::noinline]] void add_chunk(ColumnSums<T>& sums, size_t first, size_t begin, size_t end) const {
-        SixteenRows<T, plain> rows(*this, first);
-        // Only into the second-level cache: the first would not hold a chunk of entries a page apart.
+    [[gnu::noinline]] void add_part(ColumnSums<Numbers>& sums, size_t first, size_t begin, size_t end) const {
+        SixteenRows<plain> rows(*this, first);
+        // Only into the second-level cache: the first would not hold as many entries a page apart.
         const char* to_read = next->count ? next->from.at(first, begin) : nullptr;
         const char* to_write = unwritten.count ? unwritten.to.at(first, begin) : nullptr;
         float* x = tile->entries + begin * most + first;

@@ -1,20 +1,25 @@
 // Rows that lie side by side (float_columns.hpp) and are long: entries are read where they are, for the maxima, for the
-// sums and, the terms computed once more, for the results.
+// sums and, the terms computed once more, for the results. A tile is as wide as a page of them, so that processors see
+// the pattern; its numbers, too many for the stack of a thread, are in scratch.
 #pragma once
 #include "column_numbers.hpp"
 
 namespace softfloor {
 namespace {
 
-template <class T> struct LongColumns : ColumnNumbers<T> {
-    using Numbers = ColumnNumbers<T>;
+template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
+    using Numbers = ColumnNumbers<T, most_read_again>;
+    using Sums = ColumnSums<Numbers>;
     using Numbers::n, Numbers::count, Numbers::plain, Numbers::maximum, Numbers::places;
     using Numbers::width, Numbers::most;
 
     Strided x;
     uint32_t sign;  // flipped in what is read
 
-    explicit LongColumns(size_t length) : Numbers(length) {}
+    static LongColumns& in(void* scratch, size_t length) {
+        static_assert(sizeof(LongColumns) + sizeof(Sums) <= read_again_scratch);
+        return *new (scratch) LongColumns(length);
+    }
 
     template <bool apart, bool negative = false>
     bool load(const Strided& logits, size_t, size_t row_count, const Strided* temperature) {
@@ -65,6 +70,10 @@ template <class T> struct LongColumns : ColumnNumbers<T> {
     void finish() {}
 
   private:
+    static constexpr size_t part = 4;  // entries of sixteen rows at a time: few, for lines a page apart share a set
+
+    explicit LongColumns(size_t length) : Numbers(length) {}
+    static void* operator new(size_t, void* scratch) { return scratch; }
     SOFTFLOOR_INLINE float read(T entry) const { return bits_to_float(float_to_bits(widen(entry)) ^ sign); }
     // body(row, value) for an entry of all rows.
     template <class Body> SOFTFLOOR_INLINE void each(size_t i, Body body) const {
@@ -77,37 +86,42 @@ template <class T> struct LongColumns : ColumnNumbers<T> {
     }
 
     template <bool apart, bool plain> [[gnu::noinline]] void add_terms_in_form() {
-        ColumnSums<T> sums(n, count);
+        Sums& sums = *new (this + 1) Sums(n, count);
         for (size_t begin = 0, end; begin < n; begin = end) {
             end = sums.start_chunk(begin);
-            for (size_t i = begin; i < end; ++i) ask_ahead<T>(x, 0, i + Numbers::chunk, count);
-            for (size_t first = 0; first < count; first += width) {
-                SixteenRows<T, plain> rows(*this, first);
-                for (size_t i = begin; i < end; ++i) {
-                    const T* from = reinterpret_cast<const T*>(x.at(first, i));
-                    auto [sum, before] = sums.at(i, first);
-                    int32_t here = int32_t(i);
-#pragma GCC ivdep
-                    for (size_t j = 0; j < width; ++j) {
-                        float term = rows.term(j, read(from[j]));
-                        sum[j] = before[j] + (apart && rows.place[j] == here ? 0.0f : term);
-                    }
-                }
+            for (size_t from = begin, to; from < end; from = to) {
+                to = end - from < part ? end : from + part;
+                for (size_t i = from; i < to; ++i) ask_ahead<T>(x, 0, i, count);
+                for (size_t first = 0; first < count; first += width) add_part<apart, plain>(sums, first, from, to);
             }
             sums.end_chunk(end);
         }
         sums.template put_into<apart, plain>(*this);
     }
+    template <bool apart, bool plain>
+    SOFTFLOOR_INLINE void add_part(Sums& sums, size_t first, size_t begin, size_t end) {
+        SixteenRows<plain> rows(*this, first);
+        for (size_t i = begin; i < end; ++i) {
+            const T* from = reinterpret_cast<const T*>(x.at(first, i));
+            auto [sum, before] = sums.at(i, first);
+            int32_t here = int32_t(i);
+#pragma GCC ivdep
+#pragma GCC unroll 1
+            for (size_t j = 0; j < width; ++j) {
+                float term = rows.term(j, read(from[j]));
+                sum[j] = before[j] + (apart && rows.place[j] == here ? 0.0f : term);
+            }
+        }
+    }
     template <bool plain> [[gnu::noinline]] void write_terms(const Strided& out, const float* high, const float* low) {
-        constexpr size_t part = 16;
         for (size_t begin = 0; begin < n; begin += part) {
             size_t end = n - begin < part ? n : begin + part;
             for (size_t i = begin; i < end; ++i) {
-                ask_ahead<T>(x, 0, i + part, count);
-                ask_ahead<T, true>(out, 0, i + part, count);
+                ask_ahead<T>(x, 0, i, count);
+                ask_ahead<T, true>(out, 0, i, count);
             }
             for (size_t first = 0; first < count; first += width) {
-                SixteenRows<T, plain> rows(*this, first);
+                SixteenRows<plain> rows(*this, first);
                 for (size_t i = begin; i < end; ++i) {
                     const T* from = reinterpret_cast<const T*>(x.at(first, i));
                     T* to = reinterpret_cast<T*>(out.at(first, i));

@@ -86,8 +86,7 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, void* s
         all.finish();
     };
     if (order.reads_again) {
-        LongColumns<T> all(n);
-        each_tile(all);
+        each_tile(LongColumns<T>::in(scratch, n));
     } else {
         FloatColumns<T> all(n, scratch);
         each_tile(all);

@@ -256,8 +256,8 @@ struct Hardmax {  // (n)->(n): logits
     // A tile of rows that lie side by side: the place of each first maximum (-1 where nothing exceeds -inf), and NaN.
     template <class T> static void tile(const Strided& x, const Strided& out, size_t n, size_t count) {
         using Plain = decltype(WideRow<T>::plain(T()));
-        alignas(64) Plain maximum[most_columns];
-        alignas(64) int32_t place[most_columns], nan[most_columns];
+        alignas(64) Plain maximum[most_read_again];
+        alignas(64) int32_t place[most_read_again], nan[most_read_again];
         for (size_t j = 0; j < count; ++j) maximum[j] = -Plain(infinity), place[j] = -1, nan[j] = 0;
         for (size_t i = 0; i < n; ++i) {
             const T* from = reinterpret_cast<const T*>(x.at(0, i));

@@ -10,13 +10,21 @@ namespace {
 struct TileOrder {
     size_t total;      // rows in all, column_width at least
     bool reads_again;  // rather than put aside what was read; then no tile may have rows of the one before
-    size_t lead = 0;   // rows before the start of the first line
+    size_t most = reads_again ? most_read_again : most_columns;  // rows of a tile
+    size_t lead = 0;                                             // rows before the start of the first line
 
-    // From `narrow` entries on, those that follow each other closely are read again: processors see the pattern.
+    // Entries of which a tile has all that lies between one and the next are read again where putting them aside needs
+    // more than the second-level cache has; of narrow tiles, from `narrow` entries on.
     template <class T> static TileOrder of(const Strided& entries, size_t n, size_t total, size_t narrow) {
-        constexpr ptrdiff_t line = 64, tile = most_columns * sizeof(T);
-        bool is_narrow = n >= narrow && entries.entry_step <= tile && entries.entry_step >= -tile;
-        TileOrder order{total, is_narrow || !column_scratch(n, sizeof(T))};
+        constexpr ptrdiff_t line = 64;
+        auto has_all = [&](size_t rows) {
+            ptrdiff_t bytes = ptrdiff_t(rows * sizeof(T));
+            return entries.entry_step <= bytes && entries.entry_step >= -bytes;
+        };
+        size_t aside = bytes_aside(n, sizeof(T));
+        bool is_wide = aside >= second_level_cache() && has_all(most_read_again);
+        bool is_narrow = n >= narrow && has_all(most_columns);
+        TileOrder order{total, is_wide || is_narrow || aside > most_aside};
         size_t before = size_t(-reinterpret_cast<uintptr_t>(entries.memory)) % line;
         bool has_lines = entries.entry_step % line == 0 && before % sizeof(T) == 0;
         if (!order.reads_again && has_lines && total >= 4 * most_columns) order.lead = before / sizeof(T);
@@ -33,7 +41,7 @@ struct TileOrder {
         size_t rest = total - start, whole = rest / column_width * column_width;
         size_t filled = (rest + column_width - 1) / column_width * column_width;
         if (start == 0 && lead) return {0, (lead + column_width - 1) / column_width * column_width, lead};
-        if (rest >= most_columns) return {start, most_columns, start + most_columns};
+        if (rest >= most) return {start, most, start + most};
         if (reads_again || filled > total) return {start, whole, start + whole};
         return {total - filled, filled, total};
     }

@@ -18,51 +18,59 @@ concept HasVjpColumns = requires(T entry, float x, Sum<float> sum) {
 template <class Op, class T> constexpr bool covers_some = sizeof(T) < 8 && requires { Op::is_covered(1.0f); };
 
 // Sums of a tile's rows, and what their slopes need of them. float32 and half precisions: sums in double.
-template <class T> struct VjpNumbers {
+template <class T, size_t most> struct VjpNumbers {
     using Computed = float;
-    alignas(64) double lane[lanes][most_columns];
-    alignas(64) float high[most_columns], low[most_columns];
+    alignas(64) double lane_numbers[lanes * LanePitch<most>::most];
+    alignas(64) float high[most], low[most];
+    LanePitch<most> pitch{most};
+
+    SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
 
     // Whether the rows of a tile have such temperatures; ready for their sums then. slope is still of the tile before.
     bool start(TileOrder::Tile tile, const Strided& temperature) {
         if (!are_1(temperature, tile.first, tile.count)) return false;
-        for (auto& sums : lane)
-            for (size_t j = 0; j < tile.count; ++j) sums[j] = 0.0;
+        pitch = LanePitch<most>(tile.count);
+        for (size_t k = 0; k < lanes; ++k)
+            for (size_t j = 0; j < tile.count; ++j) lane(k)[j] = 0.0;
         return true;
     }
-    SOFTFLOOR_INLINE void add(size_t i, size_t j, double summand) { lane[i % lanes][j] += summand; }
+    SOFTFLOOR_INLINE void add(size_t i, size_t j, double summand) { lane(i % lanes)[j] += summand; }
     bool finish(TileOrder::Tile tile, const Strided&) {
         const size_t count = tile.count;
         for (size_t half = lanes / 2; half; half /= 2)
             for (size_t k = 0; k < half; ++k)
-                for (size_t j = 0; j < count; ++j) lane[k][j] += lane[k + half][j];
-        return split_all(count, high, low, [&](size_t j) { return lane[0][j]; });
+                for (size_t j = 0; j < count; ++j) lane(k)[j] += lane(k + half)[j];
+        return split_all(count, high, low, [&](size_t j) { return lane(0)[j]; });
     }
     template <class Op> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
         return narrow<T>(Op::slope(x, y, Sum<float>{high[j], low[j]}));
     }
 };
 // float64: sums with their own rounding errors.
-template <> struct VjpNumbers<double> {
+template <size_t most> struct VjpNumbers<double, most> {
     using Computed = double;
-    alignas(64) double lane[lanes][most_columns], rest[lanes][most_columns];
-    alignas(64) double high[most_columns], low[most_columns], inverse_high[most_columns], inverse_low[most_columns];
+    alignas(64) double lane_numbers[lanes * LanePitch<most>::most], rest_numbers[lanes * LanePitch<most>::most];
+    alignas(64) double high[most], low[most], inverse_high[most], inverse_low[most];
+    LanePitch<most> pitch{most};
 
+    SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
+    SOFTFLOOR_INLINE double* rest(size_t k) { return rest_numbers + k * pitch; }
     bool start(TileOrder::Tile tile, const Strided&) {
+        pitch = LanePitch<most>(tile.count);
         for (size_t k = 0; k < lanes; ++k)
-            for (size_t j = 0; j < tile.count; ++j) lane[k][j] = rest[k][j] = 0.0;
+            for (size_t j = 0; j < tile.count; ++j) lane(k)[j] = rest(k)[j] = 0.0;
         return true;
     }
     SOFTFLOOR_INLINE void add(size_t i, size_t j, Pair summand) {
-        Pair sum = two_sum(lane[i % lanes][j], summand.hi);
-        lane[i % lanes][j] = sum.hi;
-        rest[i % lanes][j] += sum.lo + summand.lo;
+        Pair sum = two_sum(lane(i % lanes)[j], summand.hi);
+        lane(i % lanes)[j] = sum.hi;
+        rest(i % lanes)[j] += sum.lo + summand.lo;
     }
     bool finish(TileOrder::Tile tile, const Strided& temperature) {
         size_t near_overflow = 0;
         for (size_t j = 0; j < tile.count; ++j) {
             Pair sum = 0.0;
-            for (size_t k = 0; k < lanes; ++k) sum = sum + two_sum(lane[k][j], rest[k][j]);
+            for (size_t k = 0; k < lanes; ++k) sum = sum + two_sum(lane(k)[j], rest(k)[j]);
             Pair inverse = inverse_of<Pair>(temperature_at(temperature, tile.first + j));
             high[j] = sum.hi, low[j] = sum.lo, inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
             near_overflow += is_near_overflow(sum);
@@ -74,15 +82,17 @@ template <> struct VjpNumbers<double> {
     }
 };
 
-// With reads_again, nothing is put aside: a tile is read, and then read once more and written (TileOrder).
+// With reads_again, nothing is put aside: a tile is read, and then read once more and written (TileOrder). Its numbers
+// are in scratch then, as those of LongColumns.
 template <class Op, class T, bool reads_again> struct VjpColumns {
-    using Computed = typename VjpNumbers<T>::Computed;
+    static constexpr size_t most = reads_again ? most_read_again : most_columns;
+    using Computed = typename VjpNumbers<T, most>::Computed;
     const Strided &x, &y, &temperature, &out;
     size_t n;
     Computed* aside;   // x and y of a tile, n + 1 entries in a circle
     size_t start = 0;  // where the first is
-    VjpNumbers<T> numbers;
-    alignas(64) uint32_t covered[most_columns];
+    VjpNumbers<T, most> numbers;
+    alignas(64) uint32_t covered[most];
 
     VjpColumns(const Strided* operands, size_t length, void* scratch)
         : x(operands[0]),
@@ -91,6 +101,7 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
           out(operands[3]),
           n(length),
           aside(static_cast<Computed*>(scratch)) {}
+    static void* operator new(size_t, void* scratch) { return scratch; }
 
     SOFTFLOOR_INLINE static Computed computed(T entry) {
         if constexpr (sizeof(T) == 8) return entry;
@@ -109,7 +120,6 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
                 if (writes) write(written.first, i, place(before, i), writes);
             }
         };
-        constexpr size_t most = most_columns;
         if (!reads_again && tile.count == most && written.count == most) each(most, most);
         else if (reads_again && tile.count == most) each(most, 0);
         else if (reads_again && written.count == most) each(0, most);
@@ -159,9 +169,8 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
 };
 
 // Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
-template <bool reads_again, class Op, class T>
-size_t vjp_columns(const Strided* operands, const TileOrder& order, size_t n, void* scratch) {
-    VjpColumns<Op, T, reads_again> columns(operands, n, scratch);
+template <class Op, class T, bool reads_again>
+size_t each_tile(VjpColumns<Op, T, reads_again>& columns, const Strided* operands, const TileOrder& order) {
     TileOrder::Tile written{};
     size_t done = 0, start = 0;
     while (true) {
@@ -178,8 +187,13 @@ size_t vjp_columns(const Strided* operands, const TileOrder& order, size_t n, vo
 }
 template <class Op, class T> size_t vjp_columns(const Strided* operands, size_t n, size_t count, void* scratch) {
     TileOrder order = TileOrder::of<T>(operands[0], n, count, 0);
-    return order.reads_again ? vjp_columns<true, Op, T>(operands, order, n, scratch)
-                             : vjp_columns<false, Op, T>(operands, order, n, scratch);
+    if (order.reads_again) {
+        using Columns = VjpColumns<Op, T, true>;
+        static_assert(sizeof(Columns) <= read_again_scratch);
+        return each_tile(*new (scratch) Columns(operands, n, nullptr), operands, order);
+    }
+    VjpColumns<Op, T, false> columns(operands, n, scratch);
+    return each_tile(columns, operands, order);
 }
 
 }  // namespace
