@@ -87,11 +87,11 @@ def markdown(found: dict[str, Any]) -> str:
     table = "\n".join("| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows))
     gains = [each["computed"] / each["looked up"] for times in by_curve.values() for each in times.values()]
     return (
-        f"## Half precisions, computed and looked up\n\nWritten by `python -m benchmarks.looked_up`, on "
+        "## Half precisions, computed and looked up\n\nWritten by `python -m benchmarks.looked_up`, on "
         f"{found['processor']}, {found['instruction set']}. Nanoseconds per element of {SIZE:,}, one thread, `out=`. "
-        "A function that has computed half a million elements takes the faster of these two ways; looking up is that in "
-        f"{sum(gain > 1 for gain in gains)} of {len(gains)} cells, by a factor of {geometric_mean(gains):.2f} in the "
-        f"geometric mean over all.\n\n{table}\n"
+        "A function that has computed half a million elements takes the faster of these two ways. Looking up is that "
+        f"in {sum(gain > 1 for gain in gains)} of {len(gains)} cells; the geometric mean of all gains is "
+        f"{geometric_mean(gains):.2f}.\n\n{table}\n"
     )
 
 

@@ -7,10 +7,11 @@
 namespace softfloor {
 namespace {
 
-// Asks for the memory of an entry to come in `count` rows from `first` on.
+// Asks for the memory of an entry to come in `count` rows from `first` on. Of wide tiles, eight would fill the
+// first-level cache.
 template <class T, bool written = false>
 SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
-    constexpr size_t ahead = 8;
+    const size_t ahead = count > most_columns ? 1 : 8;
     ask_for<written>(x.at(first, entry + ahead), count * sizeof(T));
 }
 

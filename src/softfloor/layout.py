@@ -41,7 +41,8 @@ class Layout:
         if self.in_place:
             return array
         if len(self.axes) == 1:
-            return np.moveaxis(array, self.axes[0], -1)
+            last, position = array.ndim - 1, self.axes[0]  # several times as fast as np.moveaxis
+            return np.transpose(array, (*range(position), *range(position + 1, last + 1), position))
         length = math.prod(self.shape[k] for k in self.axes)
         return array.transpose(self.others + self.axes).reshape(*self.outer_shape, length)
 
@@ -50,7 +51,8 @@ class Layout:
         if self.in_place:
             return rows
         if len(self.axes) == 1:
-            return np.moveaxis(rows, -1, self.axes[0])
+            last, position = rows.ndim - 1, self.axes[0]
+            return np.transpose(rows, (*range(position), last, *range(position, last)))
         order = self.others + self.axes
         array = rows.reshape([self.shape[k] for k in order])
         return array.transpose(np.argsort(order))
@@ -75,7 +77,8 @@ def new_rows(rows: Any, *others: Any) -> Any:
     """
     if type(rows) is not np.ndarray or rows.flags.c_contiguous:
         return None
-    return new_like(rows, dtype=np.result_type(rows.dtype, *(other.dtype for other in others)))
+    dtype = np.result_type(rows.dtype, *(other.dtype for other in others)) if others else rows.dtype
+    return new_like(rows, dtype=dtype)
 
 
 def as_logits(function: str, name: str, value: Any, dtype: Any = None) -> Any:
@@ -102,6 +105,8 @@ def as_cotangent(function: str, value: Any, like: Any, shape: tuple[int, ...]) -
             array = np.asarray(value).astype(like.dtype)
     else:
         array = as_logits(function, "cotangent", value)
+    if type(array) is np.ndarray and array.shape == shape:
+        return array
     check_broadcast(function, "cotangent", array.shape, shape)
     return np.broadcast_to(array, shape)
 

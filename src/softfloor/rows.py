@@ -113,7 +113,7 @@ class RowToRow(RowFunction):
             and z.dtype.char in "efd"
             and z.ndim
             and type(axis) is int
-            and axis == -1
+            and (axis == -1 or axis == z.ndim - 1)
             and where is None
             and (
                 z.flags.c_contiguous
