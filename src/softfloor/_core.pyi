@@ -71,6 +71,9 @@ def get_looked_up() -> int:
 def set_looked_up(limit: int, /) -> int:
     """Elements of half precision that a function computes before it looks results up; returns the value before."""
 
+def set_second_level_cache(limit: int, /) -> int:
+    """How many bytes of rows side by side are put aside before they are read again; returns the value before."""
+
 def get_memory() -> tuple[int, float, int]:
     """(limit in bytes, age in seconds, bytes kept now)."""
 
