@@ -83,7 +83,7 @@ struct Discarded {
     }
     void add(const Kept& block) {
         bytes += header_of(block.memory).capacity;
-        // By then another mapping could lie where the offer is being made: attend() gives this one back.
+        // Given back now, it could leave the offer to another mapping in its place: offer() gives this one back.
         if (block.offer != Offer::under_way) blocks[count++] = block.memory;
     }
 };
