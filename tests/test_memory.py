@@ -21,6 +21,15 @@ MIB = 2**20
 LARGE = 1_200_000  # float32: 4.6 MiB
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _only_garbage_of_these_tests():
+    """Else each collection below goes through all that other tests have made, which takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _ordinary_limits():
     """Nothing kept before, and the limits of a fresh process unless a test sets others."""
