@@ -45,7 +45,6 @@ static size_t find_second_level_cache() {
     return cache > 0 ? size_t(cache) : size_t(1) << 20;
 }
 std::atomic<size_t> second_level_cache_bytes{find_second_level_cache()};
-size_t second_level_cache() { return second_level_cache_bytes.load(std::memory_order_relaxed); }
 
 bool use_table(const char* instruction_set) {
     const AvailableTables& found = available_tables();

@@ -142,7 +142,8 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
     int operands = loop.inputs + loop.outputs;
     std::unique_ptr<char[]> scratch(new (std::nothrow) char[column_scratch(n, itemsizes[loop.dtype]) + 64]);
     if (!scratch) return false;
-    auto* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64);
+    ColumnScratch aligned = {reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64),
+                             second_level_cache_bytes.load(std::memory_order_relaxed)};
     // Where a row asks for its row kernel, a wide tile that has it was read in vain: the next are narrow, then wider.
     size_t at_once = end - begin;
     while (begin < end) {

@@ -67,8 +67,11 @@ constexpr size_t column_scratch(size_t n, size_t itemsize) {
     size_t aside = bytes_aside(n, itemsize);
     return aside <= most_aside && aside > read_again_scratch ? aside : read_again_scratch;
 }
-size_t second_level_cache();  // in bytes
-using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, void* scratch);
+struct ColumnScratch {
+    void* memory;
+    size_t second_level_cache;  // in bytes
+};
+using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, ColumnScratch scratch);
 
 struct RowEntry {
     const char* name;

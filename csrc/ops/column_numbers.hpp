@@ -136,12 +136,12 @@ template <class Numbers> struct ColumnSums {
                 sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]) + double(lane(k + 32)[j] + lane(k + 48)[j]);
     }
     template <bool apart, bool plain> void put_into(Numbers& numbers) {
-        for (size_t half = lanes / 2; half; half /= 2)
+        for (size_t half = lanes / 2; half > 1; half /= 2)
             for (size_t k = 0; k < half; ++k)
                 for (size_t j = 0; j < count; ++j) sums[k][j] += sums[k + half][j];
         for (size_t j = 0; j < count; ++j) {
             float top = apart ? numbers.template exponential<plain>(j).template term<plain>(numbers.maximum[j]) : 0.0f;
-            numbers.others[j] = sums[0][j], numbers.top[j] = top;
+            numbers.others[j] = sums[0][j] + sums[1][j], numbers.top[j] = top;
         }
     }
 };

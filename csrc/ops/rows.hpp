@@ -72,9 +72,9 @@ template <class Op, class T> bool short_rows(const Strided* operands, size_t n, 
 }
 // Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
 template <class Op, class T, int operand_count>
-size_t columns_together(const Strided* operands, size_t n, size_t count, void* scratch) {
+size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
     constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow);
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, scratch.second_level_cache);
     TileOrder::Tile tile = order.from(0);
     size_t done = 0;  // all rows of the tiles so far, whose results may be in the place of what the next has in common
     auto each_tile = [&](auto& all) {
@@ -86,9 +86,9 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, void* s
         all.finish();
     };
     if (order.reads_again) {
-        each_tile(LongColumns<T>::in(scratch, n));
+        each_tile(LongColumns<T>::in(scratch.memory, n));
     } else {
-        FloatColumns<T> all(n, scratch);
+        FloatColumns<T> all(n, scratch.memory);
         each_tile(all);
     }
     return done;

@@ -280,7 +280,7 @@ struct Hardmax {  // (n)->(n): logits
             for (size_t j = 0; j < count; ++j) to[j] = nan[j] ? not_a_number : place[j] == here ? one : zero;
         }
     }
-    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, void*) {
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch) {
         TileOrder order{count, true};
         TileOrder::Tile next = order.from(0);
         for (; next.count; next = order.from(next.next)) {

@@ -185,14 +185,15 @@ size_t each_tile(VjpColumns<Op, T, reads_again>& columns, const Strided* operand
         }
     }
 }
-template <class Op, class T> size_t vjp_columns(const Strided* operands, size_t n, size_t count, void* scratch) {
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, 0);
+template <class Op, class T>
+size_t vjp_columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, 0, scratch.second_level_cache);
     if (order.reads_again) {
         using Columns = VjpColumns<Op, T, true>;
         static_assert(sizeof(Columns) <= read_again_scratch);
-        return each_tile(*new (scratch) Columns(operands, n, nullptr), operands, order);
+        return each_tile(*new (scratch.memory) Columns(operands, n, nullptr), operands, order);
     }
-    VjpColumns<Op, T, false> columns(operands, n, scratch);
+    VjpColumns<Op, T, false> columns(operands, n, scratch.memory);
     return each_tile(columns, operands, order);
 }
 
