@@ -1,7 +1,7 @@
 #include "dispatch.hpp"
 
+#include <atomic>
 #include <cstring>
-#include <unistd.h>
 
 namespace softfloor {
 
@@ -35,16 +35,6 @@ const AvailableTables& available_tables() {
 static std::atomic<const KernelTable*> current = available_tables().tables[0];
 
 const KernelTable& current_table() { return *current.load(std::memory_order_relaxed); }
-
-static size_t find_second_level_cache() {
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#else
-    long cache = 0;
-#endif
-    return cache > 0 ? size_t(cache) : size_t(1) << 20;
-}
-std::atomic<size_t> second_level_cache_bytes{find_second_level_cache()};
 
 bool use_table(const char* instruction_set) {
     const AvailableTables& found = available_tables();

@@ -1,7 +1,5 @@
 // Which table of kernels runs: the best that this CPU supports, or the one asked for.
 #pragma once
-#include <atomic>
-
 #include "kernels.hpp"
 
 namespace softfloor {
@@ -18,7 +16,5 @@ const AvailableTables& available_tables();
 const KernelTable& current_table();
 // False, and nothing changed, if no available table has that name.
 bool use_table(const char* instruction_set);
-
-extern std::atomic<size_t> second_level_cache_bytes;  // tests set it
 
 }  // namespace softfloor

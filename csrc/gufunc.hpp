@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "caches.hpp"
 #include "ufunc.hpp"
 
 namespace softfloor {
@@ -136,6 +137,9 @@ inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
     return true;
 }
 
+// What column kernels may put aside. Tests set it.
+inline std::atomic<size_t> second_level_cache_bytes{cache_size(2) ? cache_size(2) : size_t(1) << 20};
+
 // The same as rows_range, by a column kernel as far as it goes.
 inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
                           const ptrdiff_t* steps, size_t n, size_t begin, size_t end) {
@@ -149,7 +153,7 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
     while (begin < end) {
         size_t rest = end - begin;
         if (rest >= column_width) {
-            size_t asked = rest - at_once < column_width ? rest : std::min(rest, at_once);
+            size_t asked = std::min(rest, at_once);
             Strided operand[maximum_row_operands];
             for (int k = 0, core = operands; k < operands; ++k)
                 operand[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], loop.is_row[k] ? steps[core++] : 0};

@@ -1,5 +1,6 @@
 // Results that exceed the caches, written around them.
 #pragma once
+#include "caches.hpp"
 #include "operands.hpp"
 #include "threads.hpp"
 
@@ -8,21 +9,13 @@
 #endif
 #include <algorithm>
 #include <atomic>
-#include <unistd.h>
 
 namespace softfloor {
 
 // Where all operands of a call together exceed this, a result is out of the cache before anybody reads it. Storing it
 // the ordinary way would load each of its lines from memory first. Half the last-level cache, within what was measured
 // on machines that share it with others (docs/design.md).
-inline size_t half_of_last_level_cache() {
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#else
-    long cache = 0;
-#endif
-    return std::clamp(size_t(cache > 0 ? cache : 0) / 2, size_t(32) << 20, size_t(96) << 20);
-}
+inline size_t half_of_last_level_cache() { return std::clamp(cache_size(3) / 2, size_t(32) << 20, size_t(96) << 20); }
 inline std::atomic<size_t> streaming_bytes{half_of_last_level_cache()};
 inline bool streams_always() { return streaming_bytes.load(std::memory_order_relaxed) == 0; }  // for tests
 

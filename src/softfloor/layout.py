@@ -41,8 +41,8 @@ class Layout:
         if self.in_place:
             return array
         if len(self.axes) == 1:
-            last, position = array.ndim - 1, self.axes[0]  # several times as fast as np.moveaxis
-            return np.transpose(array, (*range(position), *range(position + 1, last + 1), position))
+            position = self.axes[0]  # several times as fast as np.moveaxis
+            return np.transpose(array, (*range(position), *range(position + 1, array.ndim), position))
         length = math.prod(self.shape[k] for k in self.axes)
         return array.transpose(self.others + self.axes).reshape(*self.outer_shape, length)
 
