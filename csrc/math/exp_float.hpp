@@ -8,7 +8,7 @@
 // 2^-28), the roundings of r and of r + r^2 q add up to 2^-25.4, and the last fma rounds once: below 1.2 ulp.
 #pragma once
 #include "coefficients.hpp"
-#include "narrow.hpp"
+#include "lanes.hpp"
 
 namespace softfloor {
 namespace {
@@ -18,29 +18,36 @@ constexpr int term_power = 64;
 // Below e^-132.4 = 2^-191 a term is 0: 2^(k + 64) has the exponent field 0 there.
 constexpr float vanishing = -132.3877f;  // -191 ln 2
 
-struct RowExponential {
-    float scale = 1.0f, scale_rest = 0.0f;  // s in two parts
-    float middle = 0.0f;                    // M
-    float shift = 0.0f, unit = 1.0f;        // the general form takes (x - shift) unit for x
-    float lowest = 0.0f;                    // below, terms vanish: (M + vanishing) / s
+// Of one row, or of rows side by side: X is float or Floats.
+template <class X> struct ExponentialOf {
+    X scale = number<X>(1.0f), scale_rest = {};  // s in two parts
+    X middle = {};                               // M
+    X shift = {}, unit = number<X>(1.0f);        // the general form takes (x - shift) unit for x
+    X lowest = {};                               // below, terms vanish: (M + vanishing) / s
 
     // 2^64 e^(s x - M). Plain: s = 1 and shift = 0.
-    template <bool plain> SOFTFLOOR_INLINE float term(float x) const {
+    template <bool plain> SOFTFLOOR_INLINE X term(X x) const {
         using namespace coefficients;
         // 1.5 * 2^23 pushes the fraction out; the low bits of shifted hold the exponent field of 2^(k + 64).
         constexpr float round_shift = 0x1.8p23f + 127.0f + float(term_power);
         if constexpr (!plain) x = (x - shift) * unit;
         x = x < lowest ? lowest : x;
-        float distance = plain ? x - middle : fma(x, scale, -middle);
-        float shifted = fma(distance, In<float>::log2_e, round_shift), k = shifted - round_shift;
-        float start = fma(k, ln2_grid, middle);
-        float r = plain ? x - start : fma(x, scale_rest, fma(x, scale, -start));
-        r = fma(-k, ln2_rest, r);
-        float square = r * r, q = polynomial(exp_float, r, square);
-        float p = fma(square, q, r), power = bits_to_float(float_to_bits(shifted) << 23);
+        X distance = plain ? x - middle : fma(x, scale, -middle);
+        X shifted = fma(distance, number<X>(In<float>::log2_e), number<X>(round_shift));
+        X k = shifted - number<X>(round_shift);
+        X start = fma(k, number<X>(ln2_grid), middle);
+        X r = plain ? x - start : fma(x, scale_rest, fma(x, scale, -start));
+        r = fma(-k, number<X>(ln2_rest), r);
+        X square = r * r, q = polynomial(exp_float, r, square);
+        X p = fma(square, q, r), power = power_of_exponent_bits(shifted);
         return fma(p, power, power);
     }
+
+  private:
+    SOFTFLOOR_INLINE static float power_of_exponent_bits(float x) { return bits_to_float(float_to_bits(x) << 23); }
+    SOFTFLOOR_INLINE static Floats power_of_exponent_bits(Floats x) { return Floats(Bits(x) << 23); }
 };
+using RowExponential = ExponentialOf<float>;
 
 // The limit where the maximum is infinite: entries of +inf share the mass, nothing else has any, NaN stays.
 SOFTFLOOR_INLINE float infinite_term(float x) {

@@ -61,6 +61,23 @@ SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
 SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return limit < x ? Floats{} + limit : x; }
 SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return limit > x ? Floats{} + limit : x; }
 #endif
+SOFTFLOOR_INLINE Floats load_lanes(const float* from) {
+    Floats x;
+    __builtin_memcpy(&x, from, sizeof x);
+    return x;
+}
+SOFTFLOOR_INLINE void store_lanes(float* to, Floats x) { __builtin_memcpy(to, &x, sizeof x); }
+
+// As the polynomial of one number, in pairs of terms.
+template <int count> SOFTFLOOR_INLINE Floats polynomial(const float* c, Floats x, Floats square) {
+    if constexpr (count == 1) return lanes_of(c[0]);
+    else if constexpr (count == 2) return fma(lanes_of(c[1]), x, lanes_of(c[0]));
+    else return fma(polynomial<count - 2>(c + 2, x, square), square, fma(lanes_of(c[1]), x, lanes_of(c[0])));
+}
+template <int count> SOFTFLOOR_INLINE Floats polynomial(const float (&c)[count], Floats x, Floats square) {
+    return polynomial<count>(&c[0], x, square);
+}
+
 // Whether any number is larger than the limit, or NaN.
 SOFTFLOOR_INLINE bool any_beyond(Bits sizes, float limit) {
 #if defined(__AVX512F__)

@@ -7,12 +7,20 @@
 namespace softfloor {
 namespace {
 
-// Asks for the memory of an entry to come in `count` rows from `first` on. Of wide tiles, eight would fill the
-// first-level cache.
+// How many entries before its turn the memory of one is asked for. Of wide tiles, eight would fill the first-level
+// cache.
+SOFTFLOOR_INLINE size_t entries_ahead(size_t count) { return count > most_columns ? 1 : 8; }
+// The same for all `count` rows of a tile from `first` on.
 template <class T, bool written = false>
 SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
-    const size_t ahead = count > most_columns ? 1 : 8;
-    ask_for<written>(x.at(first, entry + ahead), count * sizeof(T));
+    ask_for<written>(x.at(first, entry + entries_ahead(count)), count * sizeof(T));
+}
+
+// Where the first maximum is, `here` if what lies there exceeds those before. As the larger of two: of a choice between
+// that and what is in memory GCC makes a store under a mask, which AMD's processors without AVX-512 are slow at.
+SOFTFLOOR_INLINE int32_t later_place(int32_t place, bool exceeds, int32_t here) {
+    int32_t candidate = exceeds ? here : -1;
+    return candidate > place ? candidate : place;
 }
 
 template <class T, size_t columns> struct ColumnNumbers : RowNumbers<T, columns> {
@@ -65,21 +73,31 @@ template <class T, size_t columns> struct ColumnNumbers : RowNumbers<T, columns>
     }
 };
 
-// The numbers of sixteen rows from `first` on, which stay in registers while their entries pass.
+// The numbers of sixteen rows from `first` on, which stay in registers while their entries pass. Vectors are written
+// out, as the vectoriser's text waited longer for its registers where there are sixteen.
 template <bool plain> struct SixteenRows {
-    static constexpr size_t width = column_width;
-    alignas(64) float scale[width], scale_rest[width], middle[width], shift[width], unit[width], lowest[width];
-    alignas(64) int32_t place[width];
+    static constexpr size_t vectors = column_width / float_lanes;
+    ExponentialOf<Floats> exponentials[vectors];
+    Bits places[vectors];
 
     template <class Numbers> SOFTFLOOR_INLINE SixteenRows(const Numbers& all, size_t first) {
-        for (size_t j = 0; j < width; ++j) {
-            RowExponential e = all.template exponential<plain>(first + j);
-            scale[j] = e.scale, scale_rest[j] = e.scale_rest, middle[j] = e.middle;
-            shift[j] = e.shift, unit[j] = e.unit, lowest[j] = e.lowest, place[j] = all.places[first + j];
+#pragma GCC unroll 2
+        for (size_t v = 0; v < vectors; ++v) {
+            size_t k = first + v * float_lanes;
+            ExponentialOf<Floats>& own = exponentials[v];
+            own.middle = load_lanes(all.middle + k), own.lowest = load_lanes(all.lowest + k);
+            if constexpr (!plain) {
+                own.scale = load_lanes(all.scale + k), own.scale_rest = load_lanes(all.scale_rest + k);
+                own.shift = load_lanes(all.shift + k), own.unit = load_lanes(all.unit + k);
+            }
+            __builtin_memcpy(&places[v], all.places + k, sizeof places[v]);
         }
     }
-    SOFTFLOOR_INLINE float term(size_t j, float x) const {
-        return RowExponential{scale[j], scale_rest[j], middle[j], shift[j], unit[j], lowest[j]}.template term<plain>(x);
+    SOFTFLOOR_INLINE Floats term(size_t v, Floats x) const { return exponentials[v].template term<plain>(x); }
+    // A term as a sum takes it: `apart` leaves the maximum out, which is entry `places`.
+    template <bool apart> SOFTFLOOR_INLINE Floats summand(size_t v, Floats term, size_t entry) const {
+        if constexpr (apart) return Floats(Bits(term) & ~(places[v] == int32_t(entry)));
+        else return term;
     }
 };
 

@@ -69,12 +69,10 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         return this->choose_forms(temperature);
     }
 
-    // As add_terms of a row; `apart` keeps the first maximum out of the sum.
-    template <bool apart, bool keep> void add_terms() {
-        if (plain) add_terms<apart, keep, true>();
-        else add_terms<apart, keep, false>();
-        this->template use_sums<apart, keep>(count);
-    }
+    // As add_terms of a row; `apart` keeps the first maximum out of the sum. Terms that are kept take the place of what
+    // was read.
+    template <bool apart> void add_terms() { sum_up<apart, false>(); }
+    template <bool apart> void keep_terms(const Strided&) { sum_up<apart, true>(); }
 
     // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
@@ -131,7 +129,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
             for (size_t j = 0; j < width; ++j) {
                 float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
                 to[j] = value;
-                if constexpr (apart) place[j] = value > largest[j] ? here : place[j];
+                if constexpr (apart) place[j] = later_place(place[j], value > largest[j], here);
                 largest[j] = value > largest[j] ? value : largest[j];
             }
         }
@@ -155,7 +153,12 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         }
     }
 
-    template <bool apart, bool keep, bool plain> [[gnu::noinline]] void add_terms() {
+    template <bool apart, bool keep> void sum_up() {
+        if (plain) sum_up_in_form<apart, keep, true>();
+        else sum_up_in_form<apart, keep, false>();
+        this->template use_sums<apart, keep>(count);
+    }
+    template <bool apart, bool keep, bool plain> [[gnu::noinline]] void sum_up_in_form() {
         ColumnSums<Numbers> sums(n, count);
         for (size_t begin = 0, end; begin < n; begin = end) {
             end = sums.start_chunk(begin);
@@ -182,12 +185,12 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
             __builtin_prefetch(to_write, 1, 2);
             to_read += next->from.entry_step, to_write += unwritten.to.entry_step;
             auto [sum, before] = sums.at(i, first);
-            int32_t here = int32_t(i);
-#pragma GCC ivdep
-            for (size_t j = 0; j < width; ++j) {
-                float term = rows.term(j, x[j]);
-                sum[j] = before[j] + (apart && rows.place[j] == here ? 0.0f : term);
-                if constexpr (keep) x[j] = term;
+#pragma GCC unroll 2
+            for (size_t v = 0; v < rows.vectors; ++v) {
+                const size_t j = v * float_lanes;
+                Floats term = rows.term(v, load_lanes(x + j));
+                if constexpr (keep) store_lanes(x + j, term);
+                store_lanes(sum + j, load_lanes(before + j) + rows.template summand<apart>(v, term, i));
             }
         }
     }

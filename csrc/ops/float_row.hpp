@@ -163,9 +163,7 @@ template <class T> struct FloatRow {
             if (i < end) {
                 copy_padded(buffer, x + i, end - i);
                 for (size_t j = 0; j < chunk; ++j) buffer[j] = term_by<which>(own, buffer[j]);
-                if constexpr (keep)
-                    for (size_t j = 0; j < chunk; ++j)
-                        if (j < end - i) terms[i + j] = buffer[j];
+                if constexpr (keep) __builtin_memcpy(terms + i, buffer, (end - i) * sizeof(float));
                 add_chunk<chunk>(lane, buffer, place - i);
             }
 #pragma GCC unroll 1  // unrolled, it would not be vectorised

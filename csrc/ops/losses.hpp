@@ -49,7 +49,7 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
-        all.template add_terms<true, false>();
+        all.template add_terms<true>();
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
             double depth = row.depth(all.entry(k, label_at(operands[1], k)));
@@ -105,7 +105,7 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         double logit[Rows::most], each[Rows::most];
         for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
-        all.template add_terms<true, true>();
+        all.template keep_terms<true>(operands[4]);
         for (size_t k = 0; k < count; ++k)
             each[k] = all.inverse_total(k) * *reinterpret_cast<const double*>(operands[2].at(k, 0));
         if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;

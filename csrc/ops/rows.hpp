@@ -74,7 +74,9 @@ template <class Op, class T> bool short_rows(const Strided* operands, size_t n, 
 template <class Op, class T, int operand_count>
 size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
     constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, scratch.second_level_cache);
+    // Terms of half precisions have no place to be kept in while they are read again: computed twice, they gain later.
+    size_t enough = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, enough);
     TileOrder::Tile tile = order.from(0);
     size_t done = 0;  // all rows of the tiles so far, whose results may be in the place of what the next has in common
     auto each_tile = [&](auto& all) {
@@ -106,7 +108,7 @@ struct Softmax {  // (n),()->(n): logits, temperature
     template <bool negative = false, class Rows>
     static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         if (!all.template load<false, negative>(operands[0], n, count, &operands[1])) return false;
-        all.template add_terms<false, true>();
+        all.template keep_terms<false>(operands[2]);
         return all.write_scaled(operands[2], [&](size_t row) { return all.inverse_total(row); });
     }
 };
@@ -120,7 +122,7 @@ struct LogSoftmax {  // (n),()->(n): logits, temperature
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
-        all.template add_terms<true, false>();
+        all.template add_terms<true>();
         return all.write_log(operands[2]);
     }
 };
@@ -152,7 +154,7 @@ struct Logsumexp {  // (n),()->(): logits, temperature
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
-        all.template add_terms<true, false>();
+        all.template add_terms<true>();
         double totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
@@ -175,7 +177,7 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<false>(operands[0], n, count, &operands[1])) return false;
-        all.template add_terms<false, true>();
+        all.template keep_terms<false>(operands[3]);
         return all.write_scaled(operands[3], [&](size_t k) {
             double cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));
             return all.inverse_total(k) * (all.row(k).inverse_temperature * cotangent);

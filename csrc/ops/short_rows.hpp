@@ -35,35 +35,8 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     }
 
     // As add_terms of a row; `apart` keeps the first maximum out of the sum, for the logarithm of the total.
-    template <bool apart, bool keep> [[gnu::noinline]] void add_terms() {
-        alignas(64) double sums[most][folded_lanes<double>];
-        for (size_t k = count; k < most; ++k)
-            for (double& sum : sums[k]) sum = 1.0;
-        for (size_t k = 0; k < count; ++k) {
-            RowExponential exponential = this->plain_exponential(k);
-            int excluded = apart ? place[k] : -1;
-            alignas(64) float lane[width];
-#pragma GCC ivdep
-            for (int j = 0; j < int(width); ++j) {
-                float term = exponential.term<true>(x[k][j]);
-                if constexpr (keep) entries[k][j] = term;
-                lane[j] = !apart || j != excluded ? term : 0.0f;
-            }
-            if constexpr (width == 128)
-                for (size_t j = 0; j < 64; ++j) lane[j] += lane[j + 64];
-            alignas(64) double sum[lanes];
-            for (size_t j = 0; j < lanes; ++j) {
-                sum[j] = double(lane[j] + lane[j + 16]);
-                if constexpr (width > 32) sum[j] += double(lane[j + 32] + lane[j + 48]);
-            }
-            auto folded = folded_to_lanes<lanes>(sum, Added{});
-            __builtin_memcpy(sums[k], &folded, sizeof folded);
-        }
-        for (size_t k = 0; k < most; k += folded_lanes<double>) fold_side_by_side(sums + k, others + k, Added{});
-        for (size_t k = 0; k < most; ++k)
-            top[k] = apart ? this->plain_exponential(k).template term<true>(maximum[k]) : 0.0f;
-        this->template use_sums<apart, keep>(most);
-    }
+    template <bool apart> void add_terms() { sum_up<apart, false>(); }
+    template <bool apart> void keep_terms(const Strided&) { sum_up<apart, true>(); }
 
     float entry(size_t k, size_t i) const { return x[k][i]; }
     FloatRow<T> row(size_t k) const {
@@ -95,6 +68,36 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     }
 
   private:
+    template <bool apart, bool keep> [[gnu::noinline]] void sum_up() {
+        alignas(64) double sums[most][folded_lanes<double>];
+        for (size_t k = count; k < most; ++k)
+            for (double& sum : sums[k]) sum = 1.0;
+        for (size_t k = 0; k < count; ++k) {
+            RowExponential exponential = this->plain_exponential(k);
+            int excluded = apart ? place[k] : -1;
+            alignas(64) float lane[width];
+#pragma GCC ivdep
+            for (int j = 0; j < int(width); ++j) {
+                float term = exponential.term<true>(x[k][j]);
+                if constexpr (keep) entries[k][j] = term;
+                lane[j] = !apart || j != excluded ? term : 0.0f;
+            }
+            if constexpr (width == 128)
+                for (size_t j = 0; j < 64; ++j) lane[j] += lane[j + 64];
+            alignas(64) double sum[lanes];
+            for (size_t j = 0; j < lanes; ++j) {
+                sum[j] = double(lane[j] + lane[j + 16]);
+                if constexpr (width > 32) sum[j] += double(lane[j + 32] + lane[j + 48]);
+            }
+            auto folded = folded_to_lanes<lanes>(sum, Added{});
+            __builtin_memcpy(sums[k], &folded, sizeof folded);
+        }
+        for (size_t k = 0; k < most; k += folded_lanes<double>) fold_side_by_side(sums + k, others + k, Added{});
+        for (size_t k = 0; k < most; ++k)
+            top[k] = apart ? this->plain_exponential(k).template term<true>(maximum[k]) : 0.0f;
+        this->template use_sums<apart, keep>(most);
+    }
+
     // Rows that are not there have the maximum 0.
     template <bool full, bool negative> void read(const Strided& logits) {
         constexpr size_t left = folded_lanes<float>;
@@ -137,8 +140,11 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     template <class Result>
     SOFTFLOOR_INLINE void write(const Strided& out, size_t k, const float* from, Result result) const {
         T* to = reinterpret_cast<T*>(out.at(k, 0));
+        auto write_entry = [&](size_t j) { to[j] = narrow<T>(result(from[j])); };
         if (n == width) {
-            for_each(width, [&](size_t j) { to[j] = narrow<T>(result(from[j])); });
+            for_each(width, write_entry);
+        } else if (register_bytes < 64) {  // AMD's processors without AVX-512 are slow at stores under a mask
+            for_each(n, write_entry);
         } else {
 #pragma GCC ivdep
             for (size_t j = 0; j < width; ++j)

@@ -266,7 +266,7 @@ struct Hardmax {  // (n)->(n): logits
 #pragma GCC ivdep
             for (size_t j = 0; j < count; ++j) {
                 Plain value = WideRow<T>::plain(from[j]);
-                place[j] = value > maximum[j] ? here : place[j];
+                place[j] = later_place(place[j], value > maximum[j], here);
                 maximum[j] = value > maximum[j] ? value : maximum[j];
                 nan[j] |= value != value;
             }
@@ -293,12 +293,18 @@ struct Hardmax {  // (n)->(n): logits
 
 struct HardmaxVjp {  // (n)->(n): what hardmax returned.  0 wherever a derivative exists
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        const T* p = static_cast<const T*>(in[0]);
-        T* result = static_cast<T*>(out[0]);
-        for_each(n, [&](size_t i) {
+        write(static_cast<const T*>(in[0]), static_cast<T*>(out[0]), n);
+    }
+    template <class T> static void write(const T* p, T* result, size_t count) {
+        for_each(count, [&](size_t i) {
             double value = WideRow<T>::number(p[i]);
             result[i] = Format<T>::store(value == value ? 0.0 : value);
         });
+    }
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch) {
+        for (size_t i = 0; i < n; ++i)
+            write(reinterpret_cast<const T*>(operands[0].at(0, i)), reinterpret_cast<T*>(operands[1].at(0, i)), count);
+        return count;
     }
 };
 
