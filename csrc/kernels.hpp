@@ -55,9 +55,9 @@ using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void
 // has written, fewer where one of the next tile asks for its row kernel. Lines of 64 bytes a page apart are written
 // three times as slowly as four that are neighbours, so a tile has 64 rows. What is read is put aside: two numbers per
 // entry and two more, float32 for half precisions. Rows so long that this takes more than most_aside are read again
-// instead; so are those of which it takes more than the second-level cache has, where a tile of up to 1024 rows has all
-// of the memory between one entry and the next, for then processors read ahead by themselves. scratch has room for
-// column_scratch bytes and begins on a line.
+// instead; so are those of which it takes more than the second-level cache has (of half precisions some times as much:
+// rows.hpp), where a tile of up to 1024 rows has all of the memory between one entry and the next, for then processors
+// read ahead by themselves. scratch has room for column_scratch bytes and begins on a line.
 constexpr size_t column_width = 16, most_columns = 64, most_read_again = 1024;
 constexpr size_t bytes_aside(size_t n, size_t itemsize) {
     return (2 * n + 2) * most_columns * (itemsize < 4 ? 4 : itemsize);

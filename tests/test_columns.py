@@ -252,6 +252,7 @@ def test_factors_that_leave_terms_where_they_wait(dtype):
     along_last = sf.logsumexp.vjp(np.ascontiguousarray(x.T), cotangent)
     assert_same_bits(sf.logsumexp.vjp(operand, cotangent, axis=0).T, along_last)
     assert operand.tobytes() == x.tobytes()
+    assert_same_bits(sf.logsumexp.vjp(operand, cotangent, axis=0, out=operand).T, along_last)
 
 
 @pytest.mark.parametrize("step", [1, -1])

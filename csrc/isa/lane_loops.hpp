@@ -19,9 +19,7 @@ template <class Variant> struct LaneOperands {
         for (int k = 0; k < Variant::outputs; ++k) out[k] = static_cast<float*>(outputs[k]);
     }
     SOFTFLOOR_INLINE Floats load(int k, size_t i, size_t count = float_lanes) const {
-        Floats x = {};
-        __builtin_memcpy(&x, in[k] + i, count * sizeof(float));
-        return x;
+        return load_lanes(in[k] + i, count);
     }
     // body(x, ...) for the inputs x, ... from i on; those beyond count are 0.
     SOFTFLOOR_INLINE auto at(size_t i, size_t count, auto body) const {
@@ -32,8 +30,8 @@ template <class Variant> struct LaneOperands {
         else return body(load(0, i, count), load(1, i, count), load(2, i, count), load(3, i, count));
     }
     SOFTFLOOR_INLINE void store(Outputs<Floats> results, size_t i, size_t count = float_lanes) const {
-        __builtin_memcpy(out[0] + i, &results.first, count * sizeof(float));
-        if constexpr (Variant::outputs > 1) __builtin_memcpy(out[1] + i, &results.second, count * sizeof(float));
+        store_lanes(out[0] + i, results.first, count);
+        if constexpr (Variant::outputs > 1) store_lanes(out[1] + i, results.second, count);
     }
 };
 

@@ -61,14 +61,17 @@ SOFTFLOOR_INLINE Floats fma(Floats a, Floats b, Floats c) {
 SOFTFLOOR_INLINE Floats at_most(Floats x, float limit) { return limit < x ? Floats{} + limit : x; }
 SOFTFLOOR_INLINE Floats at_least(Floats x, float limit) { return limit > x ? Floats{} + limit : x; }
 #endif
-SOFTFLOOR_INLINE Floats load_lanes(const float* from) {
-    Floats x;
-    __builtin_memcpy(&x, from, sizeof x);
+// Lanes beyond count are 0, and are not written.
+SOFTFLOOR_INLINE Floats load_lanes(const float* from, size_t count = float_lanes) {
+    Floats x = {};
+    __builtin_memcpy(&x, from, count * sizeof(float));
     return x;
 }
-SOFTFLOOR_INLINE void store_lanes(float* to, Floats x) { __builtin_memcpy(to, &x, sizeof x); }
+SOFTFLOOR_INLINE void store_lanes(float* to, Floats x, size_t count = float_lanes) {
+    __builtin_memcpy(to, &x, count * sizeof(float));
+}
 
-// As the polynomial of one number, in pairs of terms.
+// As polynomial() of one number in pairs of terms, whose text does not see the fma of vectors above.
 template <int count> SOFTFLOOR_INLINE Floats polynomial(const float* c, Floats x, Floats square) {
     if constexpr (count == 1) return lanes_of(c[0]);
     else if constexpr (count == 2) return fma(lanes_of(c[1]), x, lanes_of(c[0]));

@@ -64,13 +64,8 @@ SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float>
     static_assert(near == 12 && near == coefficients::sigmoid_tail.end);
     float far_losses[binary_part], far_slopes[has_slope ? binary_part : 1];
     bool has_far = false;
-    auto load = [](const float* from, size_t count) __attribute__((always_inline)) {
-        Floats x = {};
-        __builtin_memcpy(&x, from, count * sizeof(float));
-        return x;
-    };
     auto compute = [&](size_t i, size_t count) __attribute__((always_inline)) {
-        Floats logits = load(z + i, count), labels = load(y + i, count), size = absolute(logits);
+        Floats logits = load_lanes(z + i, count), labels = load_lanes(y + i, count), size = absolute(logits);
         Bits to_positive = (labels != 0) & INT32_MIN, s = Bits(logits) ^ to_positive;
         SignedSum tail = value_of(coefficients::softplus_tail, size);
         Sum<Floats> sum = error_free_sum(Floats(s > 0 ? s : Bits{}), tail.high);
@@ -83,11 +78,11 @@ SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float>
         if (any_beyond(Bits(size), near)) [[unlikely]] {
             if (!has_far) far_binary<has_slope>(z + i, y + i, scale, far_losses + i, far_slopes + i * has_slope, n - i);
             has_far = true;
-            losses = select(size <= near, losses, load(far_losses + i, count));
-            if constexpr (has_slope) slopes = select(size <= near, slopes, load(far_slopes + i, count));
+            losses = select(size <= near, losses, load_lanes(far_losses + i, count));
+            if constexpr (has_slope) slopes = select(size <= near, slopes, load_lanes(far_slopes + i, count));
         }
-        __builtin_memcpy(loss + i, &losses, count * sizeof(float));
-        if constexpr (has_slope) __builtin_memcpy(slope + i, &slopes, count * sizeof(float));
+        store_lanes(loss + i, losses, count);
+        if constexpr (has_slope) store_lanes(slope + i, slopes, count);
     };
     size_t i = 0;
     for (; i + float_lanes <= n; i += float_lanes) compute(i, float_lanes);

@@ -75,8 +75,8 @@ template <class Op, class T, int operand_count>
 size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
     constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
     // Terms of half precisions have no place to be kept in while they are read again: computed twice, they gain later.
-    size_t enough = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, enough);
+    size_t room = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, room);
     TileOrder::Tile tile = order.from(0);
     size_t done = 0;  // all rows of the tiles so far, whose results may be in the place of what the next has in common
     auto each_tile = [&](auto& all) {

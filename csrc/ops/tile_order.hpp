@@ -14,16 +14,15 @@ struct TileOrder {
     size_t lead = 0;                                             // rows before the start of the first line
 
     // Entries of which a tile has all that lies between one and the next are read again where putting them aside needs
-    // more than the second-level cache has; of narrow tiles, from `narrow` entries on.
-    template <class T>
-    static TileOrder of(const Strided& entries, size_t n, size_t total, size_t narrow, size_t second_level_cache) {
+    // more than `room`, in bytes; of narrow tiles, from `narrow` entries on.
+    template <class T> static TileOrder of(const Strided& entries, size_t n, size_t total, size_t narrow, size_t room) {
         constexpr ptrdiff_t line = 64;
         auto has_all = [&](size_t rows) {
             ptrdiff_t bytes = ptrdiff_t(rows * sizeof(T));
             return entries.entry_step <= bytes && entries.entry_step >= -bytes;
         };
         size_t aside = bytes_aside(n, sizeof(T));
-        bool is_wide = aside >= second_level_cache && has_all(most_read_again);
+        bool is_wide = aside >= room && has_all(most_read_again);
         bool is_narrow = n >= narrow && has_all(most_columns);
         TileOrder order{total, is_wide || is_narrow || aside > most_aside};
         size_t before = size_t(-reinterpret_cast<uintptr_t>(entries.memory)) % line;
