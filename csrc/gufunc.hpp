@@ -7,6 +7,7 @@
 #include <new>
 
 #include "caches.hpp"
+#include "tiles.hpp"
 #include "ufunc.hpp"
 
 namespace softfloor {
@@ -21,63 +22,6 @@ struct RowLoop {
     bool is_row[maximum_row_operands];   // the operand has the core dimension
     mutable ElementCost cost{};
 };
-
-// Rows that lie side by side while the entries of each lie far apart, as along axis 0, are taken many at a time: a
-// cache line read for one row holds entries of its neighbours. All that a tile has of an entry is read, or written,
-// before the next entry: at a step of a power of two, lines of several entries would push each other out of the cache.
-using Tile = Strided;
-
-// As many rows of as many entries as 16 bytes hold; one of the tiles has its rows contiguous, the other its entries.
-// Line j and line j + count/2 interleaved, round by round: item j of line i ends as item i of line j.
-template <class Item> inline void copy_block(char* to, ptrdiff_t to_line, const char* from, ptrdiff_t from_line) {
-    constexpr int count = 16 / sizeof(Item);
-    typedef Item Line __attribute__((vector_size(16)));
-    Line low, high, lines[count], interleaved[count];
-    for (int j = 0; j < count; ++j) low[j] = Item(j / 2 + j % 2 * count), high[j] = Item(low[j] + count / 2);
-    for (int j = 0; j < count; ++j) std::memcpy(&lines[j], from + j * from_line, 16);
-    for (int round = 1; round < count; round *= 2) {
-        for (int j = 0; j < count / 2; ++j) {
-            interleaved[2 * j] = __builtin_shuffle(lines[j], lines[j + count / 2], low);
-            interleaved[2 * j + 1] = __builtin_shuffle(lines[j], lines[j + count / 2], high);
-        }
-        for (int j = 0; j < count; ++j) lines[j] = interleaved[j];
-    }
-    for (int j = 0; j < count; ++j) std::memcpy(to + j * to_line, &lines[j], 16);
-}
-
-// By value: stores to memory that is known by address alone could otherwise change the steps.
-template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) {
-    constexpr size_t size = sizeof(Item), block = 16 / size, ahead = 8;
-    bool reading = from.row_step == ptrdiff_t(size) && to.entry_step == ptrdiff_t(size);
-    bool writing = to.row_step == ptrdiff_t(size) && from.entry_step == ptrdiff_t(size);
-    size_t fast_rows = reading || writing ? rows / block * block : 0, fast_entries = fast_rows ? n / block * block : 0;
-    for (size_t entry = 0; entry < fast_entries; entry += block) {
-        if constexpr (size == 8)  // copies of narrower items stay in the caches, and asking cost them 5%
-            for (size_t k = 0; k < block; ++k) ask_for((reading ? from : to).at(0, entry + ahead + k), rows * size);
-        for (size_t row = 0; row < fast_rows; row += block)
-            copy_block<Item>(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
-                             reading ? from.entry_step : from.row_step);
-    }
-    for (size_t entry = 0; entry < n; ++entry) {
-        size_t row = entry < fast_entries ? fast_rows : 0;
-        copy_strided(size, to.at(row, entry), to.row_step, from.at(row, entry), from.row_step, rows - row);
-    }
-}
-inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows, size_t n) {
-    if (size == 8) copy_tile<uint64_t>(to, from, rows, n);
-    else if (size == 4) copy_tile<uint32_t>(to, from, rows, n);
-    else copy_tile<uint16_t>(to, from, rows, n);
-}
-
-// How many rows a tile has: 16 cache lines of each entry, down to four where a copy would leave the second-level cache,
-// which costs less than fewer neighbours, and however long the rows are, no more than a bounded amount of memory beyond
-// one row.
-inline size_t tile_rows(size_t n, size_t size) {
-    constexpr size_t cache = size_t(1) << 19, memory = size_t(1) << 24, least_lines = 4, most_lines = 16;
-    size_t line = 64 / size, bytes = n * size + 1, lines = cache / bytes / line;
-    size_t rows = line * std::clamp(lines, least_lines, most_lines), affordable = memory / bytes;
-    return rows <= affordable ? rows : affordable > 1 ? affordable : 1;
-}
 
 // False if there was no memory; the rows from there on are untouched.
 inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args, const ptrdiff_t* steps, size_t n,
@@ -169,6 +113,50 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
     return true;
 }
 
+// Rows of few entries leave most of a register empty; turned, so that they lie side by side, as many rows as it has
+// room for fill one. Up to how many entries, by dtype, that takes less time than it takes to turn them.
+constexpr size_t few_entries[dtype_count] = {24, 24, 12, 20};
+
+// The same as rows_range, by a column kernel on turned copies as far as it goes.
+inline bool turned_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
+                         const ptrdiff_t* steps, size_t n, size_t begin, size_t end) {
+    constexpr size_t line = 64, tile = 2 * most_columns;  // in the first-level cache, with copies of all operands
+    int operands = loop.inputs + loop.outputs;
+    size_t aside = bytes_aside(n, itemsizes[loop.dtype]), copies = 0;
+    // A line more than a power of two, at which entries would share few sets of the cache.
+    auto pitch = [&](int k) { return tile * loop.sizes[k] + line; };
+    for (int k = 0; k < operands; ++k) copies += loop.is_row[k] ? n * pitch(k) : 0;
+    std::unique_ptr<char[]> memory(new (std::nothrow) char[aside + copies + line]);
+    if (!memory) return false;
+    char* scratch = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory.get()) + line - 1) / line * line);
+    size_t at_once = tile;  // fewer where a row has asked for its row kernel, which reads in vain what is beside it
+    while (begin < end) {
+        size_t rows = std::min(end - begin, at_once), done = 0;
+        if (rows >= column_width) {
+            Tile original[maximum_row_operands], turned[maximum_row_operands];
+            char* next = scratch + aside;
+            for (int k = 0, core = operands; k < operands; ++k) {
+                original[k] = turned[k] = {args[k] + ptrdiff_t(begin) * steps[k], steps[k], 0};
+                if (!loop.is_row[k]) continue;
+                original[k].entry_step = steps[core++];
+                turned[k] = {next, ptrdiff_t(loop.sizes[k]), ptrdiff_t(pitch(k))};
+                next += n * pitch(k);
+                if (k < loop.inputs) copy_tile(loop.sizes[k], turned[k], original[k], rows, n);
+            }
+            done = columns(turned, n, rows, {scratch, size_t(-1)});
+            for (int k = loop.inputs; k < operands; ++k)
+                if (loop.is_row[k]) copy_tile(loop.sizes[k], original[k], turned[k], done, n);
+            begin += done;
+            at_once = done == rows ? tile : most_columns;
+            if (done == rows) continue;
+        }
+        size_t others = std::min(end - begin, most_columns);
+        if (!rows_range(kernel, loop, args, steps, n, begin, begin + others)) return false;
+        begin += others;
+    }
+    return true;
+}
+
 // Rows that a part of a shared loop has at least. The first read and the last write of a column kernel wait for memory
 // with nothing else to do, so a part has up to eight tiles, as long as each thread has a part.
 inline size_t column_grain(size_t rows) {
@@ -182,11 +170,13 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     const RowEntry& entry = current_table().rows[loop.index];
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
-    if (columns && !in_columns(loop, steps, n)) columns = nullptr;
+    bool side_by_side = columns && in_columns(loop, steps, n);
+    bool turned = columns && !side_by_side && rows >= column_width && n > 0 && n <= few_entries[loop.dtype];
     std::atomic<bool> complete{true};
-    parallel_for(rows, columns ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
-        bool done = columns ? columns_range(columns, kernel, loop, args, steps, n, begin, end)
-                            : rows_range(kernel, loop, args, steps, n, begin, end);
+    parallel_for(rows, side_by_side || turned ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
+        bool done = side_by_side ? columns_range(columns, kernel, loop, args, steps, n, begin, end)
+                    : turned     ? turned_range(columns, kernel, loop, args, steps, n, begin, end)
+                                 : rows_range(kernel, loop, args, steps, n, begin, end);
         if (!done) complete = false;
     });
     return complete;

@@ -15,20 +15,19 @@ struct UfuncCall {
     PyObject* at_defaults;  // the ufunc without operands for the parameters, or None; called where none is given
     PyObject* parameters;   // names, a tuple of interned str
     PyObject* defaults;     // their default values
-    PyObject* recover;      // recover(call, exception, args, kwargs): a result after all, a clearer error, or None
-    Py_ssize_t required;    // operands before the parameters
-    int wide;               // whether parameters are float32 beside half precision
+    // recover(call, exception, args, kwargs): a result after all, a clearer error, or None. Without an exception,
+    // before the ufunc is called: a result in its place, or None.
+    PyObject* recover;
+    Py_ssize_t required;           // operands before the parameters
+    int wide;                      // whether parameters are float32 beside half precision
     const ElementwiseLoop* loops;  // of a call without parameters, by dtype, or null
     PyObject* dictionary;
     PyObject* weak_references;
 };
 
-inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-    if (!self->recover || self->recover == Py_None) return nullptr;
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    if (traceback) PyException_SetTraceback(error, traceback);
+// New reference; None if Python has nothing to say, null with an error if it raised.
+inline PyObject* ask_python(UfuncCall* self, PyObject* error, PyObject* const* args, Py_ssize_t count,
+                            PyObject* keywords) {
     PyObject* positional = PyTuple_New(count);
     for (Py_ssize_t i = 0; positional && i < count; ++i) PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
     PyObject* named = PyDict_New();
@@ -37,6 +36,16 @@ inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_s
     PyObject* result = PyObject_CallFunctionObjArgs(self->recover, self, error, positional, named, nullptr);
     Py_XDECREF(positional);
     Py_XDECREF(named);
+    return result;
+}
+
+inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+    if (!self->recover || self->recover == Py_None) return nullptr;
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback) PyException_SetTraceback(error, traceback);
+    PyObject* result = ask_python(self, error, args, count, keywords);
     if (result == Py_None) {  // nothing better to say
         Py_DECREF(result);
         PyErr_Restore(type, error, traceback);
@@ -46,6 +55,16 @@ inline PyObject* recover_from_error(UfuncCall* self, PyObject* const* args, Py_s
     Py_XDECREF(error);
     Py_XDECREF(traceback);
     return result;
+}
+
+// Whether one is an object of a class written in Python, which may have a way of its own with ufuncs, beside others or
+// with keywords: with nothing else, every way gives the same.
+inline bool may_be_containers(PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+    Py_ssize_t all = count + (keywords ? PyTuple_GET_SIZE(keywords) : 0);
+    if (all < 2) return false;
+    for (Py_ssize_t i = 0; i < all; ++i)
+        if (PyType_HasFeature(Py_TYPE(args[i]), Py_TPFLAGS_HEAPTYPE)) return true;
+    return false;
 }
 
 // The place of a keyword among the parameters, or their number if it is none of them.
@@ -148,6 +167,11 @@ inline PyObject* call_ufunc(PyObject* callable, PyObject* const* args, size_t fl
     if (self->loops) {
         PyObject* result = DirectCall::result(self->loops, args, count, keywords);
         if (result || PyErr_Occurred()) return result;
+    }
+    if (self->recover && self->recover != Py_None && may_be_containers(args, count, keywords)) {
+        PyObject* result = ask_python(self, Py_None, args, count, keywords);
+        if (result != Py_None) return result;
+        Py_DECREF(result);
     }
     bool given = parameters > 0 && self->at_defaults == Py_None;
     if (parameters > 0 && keywords)

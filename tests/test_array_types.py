@@ -98,10 +98,11 @@ def test_dask_with_several_outputs():
         ((lazy, up, 1.0), (gate, up, 1.0)),
         ((lazy, row, up), (gate, up[0], up)),
         ((gate, row, 2), (gate, up[0], 2)),
+        ((dask.from_array(up[:1]), dask.from_array(gate), 1.0), (up[:1], gate, 1.0)),
     ):
         results = sf.swiglu.value_and_vjp(*given, limit=2.0)
         assert all(isinstance(r, dask.Array) for r in results)
-        assert all(r.dtype == np.float32 for r in results)
+        assert all((r.dtype, r.shape) == (np.float32, gate.shape) for r in results)
         computed = dask.compute(*results, scheduler="synchronous")
         assert_all_same_bits(computed, sf.swiglu.value_and_vjp(*plain, limit=2.0))
         assert_all_same_bits(dask.compute(*sf.swiglu.vjp(*given, limit=2.0), scheduler="synchronous"), computed[1:])
@@ -152,6 +153,54 @@ def test_pandas_frame(activation):
     assert isinstance(result, pandas.DataFrame)
     assert list(result.columns) == ["a", "b"]
     assert_same_bits(result.to_numpy(), activation(frame.to_numpy()))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int64"])
+def test_numbers_beside_pandas_frames(dtype):
+    """pandas makes arrays of float64 of them; results have the dtype and bits that arrays give all the same."""
+    pandas = pytest.importorskip("pandas")
+    x = np.array([[-1.0, 0.0, 2.0], [1.0, 3.0, -4.0]]).astype(dtype)
+    frame = pandas.DataFrame(x, index=["a", "b"], columns=list("xyz"))
+    for call in (
+        lambda z: sf.silu(z, beta=1.7),
+        lambda z: sf.silu.value_and_derivative(z, beta=2)[1],
+        lambda z: sf.gelu.vjp(z, 0.1),
+        lambda z: sf.gelu.vjp(0.1, z),
+        lambda z: sf.swiglu(z, z, limit=0.7),
+        lambda z: sf.swiglu.vjp(z, z, 0.1)[1],
+        lambda z: sf.silu(z, beta=np.float64(1.7)),
+        lambda z: sf.silu(z, beta=0.1, dtype=np.float64),
+    ):
+        found, expected = call(frame), call(x)
+        assert isinstance(found, pandas.DataFrame)
+        assert found.index.equals(frame.index)
+        assert found.columns.equals(frame.columns)
+        assert_same_bits(found.to_numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_dask_computes_in_the_dtype_asked_for(dtype):
+    dask = pytest.importorskip("dask.array")
+    x = np.random.default_rng(0).normal(0, 3, (20, 30))
+    lazy, row = dask.from_array(x, chunks=(7, 11)), dask.from_array(x[0], chunks=5)
+    for call, operands, plain in (
+        (sf.gelu, (lazy,), (x,)),
+        (sf.gelu.vjp, (lazy, row), (x, x[0])),
+        (sf.gelu.vjp, (x, row), (x, x[0])),
+        (sf.gelu.vjp, (lazy, 0.1), (x, 0.1)),
+        (lambda z, beta, **keywords: sf.silu(z, beta=beta, **keywords), (x, lazy), (x, x)),
+        (lambda gate, up, **keywords: sf.swiglu(gate, up, limit=0.7, **keywords), (lazy, row), (x, x[0])),
+    ):
+        found, expected = call(*operands, dtype=dtype), call(*plain, dtype=dtype)
+        assert isinstance(found, dask.Array)
+        assert found.dtype == expected.dtype
+        assert_same_bits(found.compute(scheduler="synchronous"), expected)
+    xarray = pytest.importorskip("xarray")
+    labelled = xarray.DataArray(lazy, dims=("row", "column"), coords={"row": range(20)})
+    found = sf.gelu(labelled, dtype=dtype)
+    assert isinstance(found.data, dask.Array)
+    assert found.coords.equals(labelled.coords)
+    assert_same_bits(found.compute(scheduler="synchronous").values, sf.gelu(x, dtype=dtype))
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])

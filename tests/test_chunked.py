@@ -260,6 +260,34 @@ def test_other_row_functions(name, axis):
         assert function(da.from_array(z, chunks=chunks), dtype=np.float32).dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_jacobians(name, axis):
+    """Rows are gathered: they have the bits of NumPy arrays."""
+    jacobian = sf.get(name).jacobian
+    z = np.random.default_rng(0).normal(0, 2, (5, 4, 6)).astype(np.float32)
+    expected = jacobian(z, axis, temperature=0.7)
+    for chunks in ((5, 4, 6), (2, 3, 4), (1, 1, 1)):
+        lazy = jacobian(da.from_array(z, chunks=chunks), axis, temperature=0.7)
+        assert isinstance(lazy, da.Array)
+        assert (lazy.shape, lazy.dtype) == (expected.shape, expected.dtype)
+        assert_same_bits(computed(lazy), expected)
+    with pytest.raises(np.exceptions.AxisError):
+        jacobian(da.from_array(z), 3)
+
+
+def test_jacobians_of_scalars():
+    """Gradients of each row, lazily."""
+    z, labels = np.random.default_rng(0).normal(0, 2, (5, 4)), np.array([0, 3, 1, 2, 0])
+    lazy = da.from_array(z, chunks=(2, -1))
+    for found, expected in (
+        (sf.logsumexp.jacobian(lazy, 0), sf.logsumexp.jacobian(z, 0)),
+        (sf.softmax_cross_entropy.jacobian(lazy, labels), sf.softmax_cross_entropy.jacobian(z, labels)),
+    ):
+        assert isinstance(found, da.Array)
+        np.testing.assert_allclose(computed(found), expected, rtol=1e-14, atol=1e-17)
+
+
 @pytest.mark.parametrize("hard", [False, True])
 def test_gumbel_softmax(hard):
     z = np.log(np.broadcast_to([0.1, 0.2, 0.7], (30_000, 3)))
@@ -290,6 +318,7 @@ def test_laziness():
     for function in ROW_FUNCTIONS:
         assert function(z).dtype == np.float64
         function.vjp(z, z[:, 0] if function is sf.logsumexp else z)
+        function.jacobian(z)
     loss, gradient = sf.softmax_cross_entropy.value_and_grad(z, [0, 1, 2, 3])
     assert (loss.shape, gradient.shape) == ((), (4, 9))
     with pytest.raises(AssertionError, match="computed"):

@@ -1,5 +1,6 @@
 """xarray and pandas in, the same labels out, for the functions along an axis."""
 
+import re
 import subprocess
 import sys
 
@@ -226,6 +227,22 @@ def test_pandas_series(function):
         assert_same_bits(result.to_numpy(), function(series.to_numpy()))
 
 
+@pytest.mark.parametrize("axis", [-1, 0, "columns", "index", None, (0, 1)], ids=str)
+def test_pandas_keepdims(axis):
+    """The index of the other axis stays, whatever the length of the one that is kept."""
+    numbers = {"columns": (1,), "index": (0,), None: (0, 1)}
+    kept = numbers.get(axis) or tuple(k % 2 for k in np.atleast_1d(axis))
+    plain_axis = axis if not isinstance(axis, str) else kept[0]
+    for table in (frame(), frame()[["w"]], frame().iloc[:1]):
+        result = sf.logsumexp(table, axis, keepdims=True)
+        expected = sf.logsumexp(table.to_numpy(), plain_axis, keepdims=True)
+        labels = [pandas.RangeIndex(1) if k in kept else own for k, own in enumerate(table.axes)]
+        pandas.testing.assert_frame_equal(result, pandas.DataFrame(expected, *labels), check_exact=True)
+    series = frame()["x"]
+    one = pandas.Series(sf.logsumexp(series.to_numpy(), keepdims=True), name="x")
+    pandas.testing.assert_series_equal(sf.logsumexp(series, keepdims=True), one, check_exact=True)
+
+
 def test_pandas_losses():
     table = frame()
     labels = pandas.Series([0, 3, 1], index=table.index)
@@ -268,6 +285,23 @@ def test_labels_that_do_not_match():
         sf.softmax(z, "channel")
     with pytest.raises(ValueError, match="No axis named"):
         sf.softmax(table, "class")
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "softmin", "sparsemax", "entmax15"])
+def test_jacobians_have_no_labels(name):
+    jacobian = sf.get(name).jacobian
+    for z, given, advice in (
+        (frame(), "pandas DataFrame", "z.to_numpy()"),
+        (frame()["x"], "pandas Series", "z.to_numpy()"),
+        (labelled(), "xarray DataArray", "z.data"),
+    ):
+        refusal = rf"{name}\.jacobian: z is a {given}, whose labels the result cannot have; pass {re.escape(advice)}"
+        with pytest.raises(TypeError, match=refusal):
+            jacobian(z)
+        if name == "softmax":
+            with pytest.raises(TypeError, match="softmax_cross_entropy" + refusal.removeprefix(name)):
+                sf.softmax_cross_entropy.jacobian(z, [0])
+    jacobian(labelled().data)
 
 
 def test_import_needs_none_of_them():

@@ -83,3 +83,55 @@ def test_meshes_come_and_go():
     """What is known of a call under one mesh is not taken for that under another; gradients inside jax.shard_map."""
     done = run_python(MESHES, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_force_host_platform_device_count=8")
     assert done.stdout.strip() == "passed", done.stderr
+
+
+EXPLICIT = """
+import jax, jax.numpy as jnp, numpy as np, softfloor.jax as sj
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+
+mesh = jax.make_mesh((2, 4), ("rows", "classes"), axis_types=(AxisType.Explicit,) * 2)
+
+def put(array, *spec):
+    return jax.device_put(array, NamedSharding(mesh, P(*spec)))
+
+rng = np.random.default_rng(0)
+z, hidden, weight = ((rng.normal(size=s)).astype(np.float32) for s in ((8, 16), (8, 4), (16, 4)))
+labels = rng.integers(0, 16, 8)
+
+def check(function, operands, specs):
+    plain = function(*map(jnp.asarray, operands))
+    given = [put(array, *spec) for array, spec in zip(operands, specs)]
+    with jax.set_mesh(mesh):
+        inside = function(*given)
+    for sharded in (inside, jax.jit(function)(*given)):
+        for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(sharded), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    return sharded
+
+for name in ("sparsemax", "entmax15", "hardmax"):
+    function = sj.get(name)
+    for axis in (-1, None):
+        p = check(lambda z: function(z, axis), (z,), [("rows", "classes")])
+        assert jax.typeof(p).sharding.spec == P("rows", "classes"), jax.typeof(p)
+    if name != "hardmax":
+        check(jax.grad(lambda z: (function(z) ** 2).sum()), (z,), [("rows", "classes")])
+
+def loss(hidden, weight, labels, reduction="mean"):
+    return sj.linear_cross_entropy(hidden, weight, labels, scratch_bytes=4 * 16 * 4, reduction=reduction)
+
+for of_hidden, of_weight in (("rows", None), ("classes", None)), (("rows", "classes"), (None, "classes")):
+    specs = of_hidden, of_weight, (of_hidden[0],)
+    _, gradients = check(jax.value_and_grad(loss, argnums=(0, 1)), (hidden, weight, labels), specs)
+    assert [jax.typeof(g).sharding.spec for g in gradients] == [P(*of_hidden), P(*of_weight)], gradients
+    each = check(lambda *operands: loss(*operands, reduction="none"), (hidden, weight, labels), specs)
+    assert jax.typeof(each).sharding.spec == P(of_hidden[0]), jax.typeof(each)
+print("passed")
+"""
+
+
+def test_meshes_whose_axes_are_part_of_types():
+    jax = pytest.importorskip("jax")
+    if not hasattr(jax.sharding, "auto_axes"):
+        pytest.skip("this jax has no such meshes")
+    done = run_python(EXPLICIT, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    assert done.stdout.strip() == "passed", done.stderr

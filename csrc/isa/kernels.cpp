@@ -63,7 +63,7 @@ constexpr int operands_of(const char* signature, bool outputs) {
     return found[outputs];
 }
 template <class Op, class T, int operands> constexpr ColumnKernel columns() {
-    if constexpr (HasTogether<Op, T>) return columns_together<Op, T, operands>;
+    if constexpr (HasTogether<Op>) return columns_together<Op, T, operands>;
     else if constexpr (HasVjpColumns<Op, T>) return vjp_columns<Op, T>;
     else if constexpr (requires { &Op::template columns<T>; }) return Op::template columns<T>;
     else return nullptr;

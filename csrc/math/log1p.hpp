@@ -25,7 +25,7 @@ SOFTFLOOR_INLINE Pair log1p_of(Pair s) {
     double y = log1p_of(s.hi);
     auto e = exponential_of_minus(Pair(y));
     Pair residual = e.minus_one + s * e.value;
-    return s.hi > largest<Pair> ? Pair(y) : Pair(y) + residual;
+    return select(s.hi > largest<Pair>, Pair(y), Pair(y) + residual);
 }
 
 }  // namespace

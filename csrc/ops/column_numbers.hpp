@@ -7,15 +7,6 @@
 namespace softfloor {
 namespace {
 
-// How many entries before its turn the memory of one is asked for. Of wide tiles, eight would fill the first-level
-// cache.
-SOFTFLOOR_INLINE size_t entries_ahead(size_t count) { return count > most_columns ? 1 : 8; }
-// The same for all `count` rows of a tile from `first` on.
-template <class T, bool written = false>
-SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
-    ask_for<written>(x.at(first, entry + entries_ahead(count)), count * sizeof(T));
-}
-
 // Where the first maximum is, `here` if what lies there exceeds those before. As the larger of two: of a choice between
 // that and what is in memory GCC makes a store under a mask, which AMD's processors without AVX-512 are slow at.
 SOFTFLOOR_INLINE int32_t later_place(int32_t place, bool exceeds, int32_t here) {
@@ -30,47 +21,10 @@ template <class T, size_t columns> struct ColumnNumbers : RowNumbers<T, columns>
 
     size_t n, count = 0;
     TileOrder::Tile taken, following;  // the rows of this tile, and of the next one
-    bool plain;
-    FloatRow<T> rows[most];  // unless plain
-    alignas(64) float scale[most], scale_rest[most], shift[most], unit[most];
     alignas(64) int32_t places[most];  // of the first maxima
 
     explicit ColumnNumbers(size_t length) : n(length) {}
-
-    FloatRow<T> row(size_t k) const {
-        FloatRow<T> result;
-        if (plain) result.exponential = this->plain_exponential(k);
-        else result = rows[k];
-        return this->with_sums(result, k);
-    }
-
-    // False where a row has an infinite maximum (or nothing but NaN), which its row kernel knows to treat.
-    bool choose_forms(const Strided* temperature) {
-        plain = (!temperature || are_1(*temperature, 0, count)) && this->choose_plain_form(count);
-        if (plain) return true;
-        for (size_t k = 0; k < count; ++k) {
-            rows[k] = FloatRow<T>(this->maximum[k], temperature ? temperature_at(*temperature, k) : 1.0);
-            if (rows[k].form == FloatRow<T>::infinite) return false;
-            const RowExponential& e = rows[k].exponential;
-            scale[k] = e.scale, scale_rest[k] = e.scale_rest, this->middle[k] = e.middle, shift[k] = e.shift;
-            unit[k] = e.unit, this->lowest[k] = e.lowest, this->exact_top[k] = rows[k].exact_top;
-        }
-        return true;
-    }
-    template <bool plain> SOFTFLOOR_INLINE RowExponential exponential(size_t k) const {
-        if constexpr (plain) return this->plain_exponential(k);
-        else return {scale[k], scale_rest[k], this->middle[k], shift[k], unit[k], this->lowest[k]};
-    }
-
-    // Whether results that are logarithms can be computed in float32, all by one scale, and that.
-    bool writes_logs(float* its_scale) const {
-        *its_scale = plain ? 1.0f : scale[0];
-        for (size_t k = 0; k < count; ++k) {
-            bool in_float = plain || (rows[k].writes_log_in_float() && scale[k] == scale[0]);
-            if (!in_float || this->logs_of_totals[k] != this->logs_of_totals[k]) return false;
-        }
-        return true;
-    }
+    FloatRow<T> row(size_t k) const { return this->row_of(k); }
 };
 
 // The numbers of sixteen rows from `first` on, which stay in registers while their entries pass. Vectors are written
@@ -115,15 +69,27 @@ template <> struct LanePitch<most_columns> {
     SOFTFLOOR_INLINE constexpr operator size_t() const { return most_columns; }
 };
 
+// Adds the upper half of the lanes to the lower one, then that again; of rows of n entries only those that have one.
+template <class Add> SOFTFLOOR_INLINE void fold_lanes(size_t n, Add add) {
+    size_t filled = n < lanes ? n : lanes;
+    for (size_t half = lanes / 2; half; half /= 2) {
+        for (size_t k = 0; k + half < filled; ++k) add(k, k + half);
+        if (filled > half) filled = half;
+    }
+}
+
 // Sums of the terms of a tile's rows, in the lanes and segments, and so the order of additions, of float_row.hpp.
 template <class Numbers> struct ColumnSums {
     static constexpr size_t width = column_width, most = Numbers::most, chunk = Numbers::chunk;
     alignas(64) float lane_numbers[chunk * LanePitch<most>::most];
     alignas(64) double sums[lanes][most];
     size_t n, count;
+    bool is_short;  // no lane has more than one term, and those without one are left out
     LanePitch<most> pitch;
 
-    ColumnSums(size_t length, size_t row_count) : n(length), count(row_count), pitch(row_count) {
+    ColumnSums(size_t length, size_t row_count)
+        : n(length), count(row_count), is_short(length <= lanes), pitch(row_count) {
+        if (is_short) return;
         for (size_t k = 0; k < lanes; ++k)
             for (size_t j = 0; j < count; ++j) sums[k][j] = 0.0;
     }
@@ -132,7 +98,7 @@ template <class Numbers> struct ColumnSums {
     // The end of the chunk that starts at `begin`.
     size_t start_chunk(size_t begin) {
         size_t end = n - begin < chunk ? n : begin + chunk;
-        if (begin % Numbers::segment == 0)
+        if (begin % Numbers::segment == 0 && !is_short)
             for (size_t k = end - begin; k < chunk; ++k)
                 for (size_t j = 0; j < count; ++j) lane(k)[j] = 0.0f;
         return end;
@@ -149,17 +115,23 @@ template <class Numbers> struct ColumnSums {
     }
     void end_chunk(size_t end) {
         if (end % Numbers::segment && end != n) return;
+        if (is_short) {
+            for (size_t k = 0; k < n; ++k)
+                for (size_t j = 0; j < count; ++j) sums[k][j] = lane(k)[j];
+            return;
+        }
         for (size_t k = 0; k < lanes; ++k)
             for (size_t j = 0; j < count; ++j)
                 sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]) + double(lane(k + 32)[j] + lane(k + 48)[j]);
     }
     template <bool apart, bool plain> void put_into(Numbers& numbers) {
-        for (size_t half = lanes / 2; half > 1; half /= 2)
-            for (size_t k = 0; k < half; ++k)
-                for (size_t j = 0; j < count; ++j) sums[k][j] += sums[k + half][j];
+        fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
+            for (size_t j = 0; j < count; ++j) sums[k][j] += sums[other][j];
+        });
         for (size_t j = 0; j < count; ++j) {
             float top = apart ? numbers.template exponential<plain>(j).template term<plain>(numbers.maximum[j]) : 0.0f;
-            numbers.others[j] = sums[0][j] + sums[1][j], numbers.top[j] = top;
+            numbers.others[j] = sums[0][j] + 0.0;  // not a copy, which GCC would have memmove do
+            numbers.top[j] = top;
         }
     }
 };

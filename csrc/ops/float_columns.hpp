@@ -66,7 +66,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         next = tile, tile = loaded, count = row_count;
         start_next({x.at(following.first - taken.first, 0), x.row_step, x.entry_step}, following.count);
         for (size_t k = 0; k < count; ++k) maximum[k] = tile->maximum[k], places[k] = tile->places[k];
-        return this->choose_forms(temperature);
+        return this->choose_forms(temperature, count, count);
     }
 
     // As add_terms of a row; `apart` keeps the first maximum out of the sum. Terms that are kept take the place of what
@@ -82,7 +82,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         return true;
     }
     bool write_log(const Strided& out) {
-        if (!this->writes_logs(&unwritten.scale)) return false;
+        if (!this->writes_logs(count, &unwritten.scale)) return false;
         __builtin_memcpy(unwritten.first_number, maximum, count * sizeof(float));
         for (size_t k = 0; k < count; ++k) unwritten.second_number[k] = float(this->logs_of_totals[k]);
         unwritten.logarithms = true;

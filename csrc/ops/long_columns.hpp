@@ -34,7 +34,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
                 maximum[k] = value > maximum[k] ? value : maximum[k];
             });
         }
-        return this->choose_forms(temperature);
+        return this->choose_forms(temperature, count, count);
     }
     float entry(size_t k, size_t i) const { return read(reinterpret_cast<const T*>(x.at(k, i))[0]); }
 
@@ -62,7 +62,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
     }
     bool write_log(const Strided& out) {
         alignas(64) float log_of_total[most], scale;
-        if (!this->writes_logs(&scale)) return false;
+        if (!this->writes_logs(count, &scale)) return false;
         for (size_t k = 0; k < count; ++k) log_of_total[k] = float(this->logs_of_totals[k]);
         for (size_t i = 0; i < n; ++i) {
             T* to = reinterpret_cast<T*>(out.at(0, i));

@@ -52,7 +52,7 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
         all.template add_terms<true>();
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            double depth = row.depth(all.entry(k, label_at(operands[1], k)));
+            auto depth = row.depth(all.entry(k, label_at(operands[1], k)));
             *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(class_loss(row, depth, all.log_of_total(k)));
         }
         return true;
@@ -103,7 +103,9 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
-        double logit[Rows::most], each[Rows::most];
+        using N = typename Rows::N;
+        double logit[Rows::most];
+        N each[Rows::most];
         for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
         all.template keep_terms<true>(operands[4]);
         for (size_t k = 0; k < count; ++k)
@@ -111,7 +113,8 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            all.replace(operands[4], k, label_at(operands[1], k), -(row.total_without(logit[k]) * each[k]));
+            N at_label = row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each[k]);
+            all.replace(operands[4], k, label_at(operands[1], k), at_label);
             *reinterpret_cast<T*>(operands[3].at(k, 0)) =
                 Format<T>::store(class_loss(row, row.depth(logit[k]), all.log_of_total(k)));
         }

@@ -6,10 +6,6 @@
 namespace softfloor {
 namespace {
 
-inline double temperature_at(const Strided& temperature, size_t row) {
-    return *reinterpret_cast<const double*>(temperature.at(row, 0));
-}
-
 inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
     size_t different = temperatures.row_step ? count : 1;
     for (size_t k = first; k < first + different; ++k)
@@ -18,21 +14,33 @@ inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
 }
 
 template <class T, size_t most> struct RowNumbers {
+    using N = double;
     alignas(64) float maximum[most], middle[most], lowest[most];
+    alignas(64) float scale[most], scale_rest[most], shift[most], unit[most];
     alignas(64) double exact_top[most], top[most], others[most];
     alignas(64) double inverse_totals[most], logs_of_totals[most];
+    alignas(64) double inverse_temperature[most];
+    bool plain;
+    decltype(FloatRow<T>::form) form[most];  // unless plain
 
-    // Of the first `count` rows at temperature 1; false where a maximum asks for another form of the exponential.
-    SOFTFLOOR_INLINE bool choose_plain_form(size_t count) {
-        size_t plain = 0;
+    // False where one of `count` rows has an infinite maximum (or nothing but NaN), which its row kernel knows to
+    // treat. Those up to `padded`, of which the compiler may know the number, are not there.
+    bool choose_forms(const Strided* temperature, size_t count, size_t padded) {
+        plain = choose_plain_form(padded) && (!temperature || are_1(*temperature, 0, count));
+        if (plain) return true;
         for (size_t k = 0; k < count; ++k) {
-            Origin origin(maximum[k]);
-            middle[k] = float(origin.middle), lowest[k] = float(origin.lowest), exact_top[k] = origin.exact_top;
-            plain += __builtin_fabsf(maximum[k]) <= float(FloatRow<T>::largest_reach);
+            FloatRow<T> row(maximum[k], temperature ? temperature_at(*temperature, k) : 1.0);
+            if (row.form == FloatRow<T>::infinite) return false;
+            const RowExponential& e = row.exponential;
+            scale[k] = e.scale, scale_rest[k] = e.scale_rest, middle[k] = e.middle, shift[k] = e.shift;
+            unit[k] = e.unit, lowest[k] = e.lowest, exact_top[k] = row.exact_top;
+            form[k] = row.form, inverse_temperature[k] = row.inverse_temperature;
         }
-        return plain == count;
+        for (size_t k = count; k < padded; ++k) scale[k] = scale_rest[k] = shift[k] = unit[k] = 0.0f;
+        return true;
     }
-    SOFTFLOOR_INLINE RowExponential plain_exponential(size_t k) const {
+    template <bool plain> SOFTFLOOR_INLINE RowExponential exponential(size_t k) const {
+        if constexpr (!plain) return {scale[k], scale_rest[k], middle[k], shift[k], unit[k], lowest[k]};
         RowExponential result;
         result.middle = middle[k], result.lowest = lowest[k];
         return result;
@@ -47,10 +55,36 @@ template <class T, size_t most> struct RowNumbers {
     double inverse_total(size_t k) const { return inverse_totals[k]; }
     double log_of_total(size_t k) const { return logs_of_totals[k]; }
 
-    // row, whose form of the exponential is chosen, as it is once its sum is known.
-    FloatRow<T> with_sums(FloatRow<T> row, size_t k) const {
+    // Whether results that are logarithms can be computed in float32, all by one scale, and that.
+    bool writes_logs(size_t count, float* its_scale) const {
+        *its_scale = plain ? 1.0f : scale[0];
+        for (size_t k = 0; k < count; ++k) {
+            bool in_float = plain || (row_of(k).writes_log_in_float() && scale[k] == scale[0]);
+            if (!in_float || logs_of_totals[k] != logs_of_totals[k]) return false;
+        }
+        return true;
+    }
+    // A row as it is once its sum is known.
+    FloatRow<T> row_of(size_t k) const {
+        FloatRow<T> row;
+        row.exponential = plain ? exponential<true>(k) : exponential<false>(k);
+        if (!plain) row.form = form[k];
+        row.inverse_temperature = inverse_temperature[k];
         row.maximum = maximum[k], row.exact_top = exact_top[k], row.top = top[k], row.others = others[k];
         return row;
+    }
+
+  private:
+    // At temperature 1; false where a maximum asks for another form of the exponential.
+    SOFTFLOOR_INLINE bool choose_plain_form(size_t count) {
+        size_t in_reach = 0;
+        for (size_t k = 0; k < count; ++k) {
+            Origin origin(maximum[k]);
+            middle[k] = float(origin.middle), lowest[k] = float(origin.lowest), exact_top[k] = origin.exact_top;
+            inverse_temperature[k] = 1.0;
+            in_reach += __builtin_fabsf(maximum[k]) <= float(FloatRow<T>::largest_reach);
+        }
+        return in_reach == count;
     }
 };
 

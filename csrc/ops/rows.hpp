@@ -5,6 +5,7 @@
 #include "float_row.hpp"
 #include "long_columns.hpp"
 #include "short_rows.hpp"
+#include "wide_columns.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
@@ -52,18 +53,18 @@ template <class T> struct Batch {
     }
 };
 
-// Rows of float32 and half precisions that are held together: side by side in memory (FloatColumns, LongColumns) or
-// short (ShortRows). An operation that has `together` is written once for all; it returns false, with nothing written,
-// where a row asks for the row kernel.
-template <class Op, class T>
-concept HasTogether = sizeof(T) < 8 && requires(FloatColumns<T>& all) { Op::together(all, nullptr, 0, 0); };
+// Rows that are held together: side by side in memory (FloatColumns, LongColumns, WideColumns of float64) or, but for
+// float64, short (ShortRows). An operation that has `together` is written once for all; it returns false, with nothing
+// written, where a row asks for the row kernel.
+template <class Op>
+concept HasTogether = requires(FloatColumns<float>& all) { Op::together(all, nullptr, 0, 0); };
 
 template <class Op, class Rows> bool together(const Strided* operands, size_t n, size_t count) {
     Rows all;
     return Op::together(all, operands, n, count);
 }
 template <class Op, class T> bool short_rows(const Strided* operands, size_t n, size_t count) {
-    if constexpr (HasTogether<Op, T>) {
+    if constexpr (sizeof(T) < 8 && HasTogether<Op>) {
         if (n <= 32) return together<Op, ShortRows<T, 32>>(operands, n, count);
         if (n <= 64) return together<Op, ShortRows<T, 64>>(operands, n, count);
         if (n <= 128) return together<Op, ShortRows<T, 128>>(operands, n, count);
@@ -73,10 +74,14 @@ template <class Op, class T> bool short_rows(const Strided* operands, size_t n, 
 // Tile by tile, up to one that asks for the row kernel; returns how many rows are done.
 template <class Op, class T, int operand_count>
 size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
-    constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
-    // Terms of half precisions have no place to be kept in while they are read again: computed twice, they gain later.
-    size_t room = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, room);
+    TileOrder order = [&] {
+        if constexpr (sizeof(T) == 8) return TileOrder{count, true, most_columns};
+        constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
+        // Terms of half precisions have no place to be kept in while they are read again: computed twice, they gain
+        // later.
+        size_t room = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
+        return TileOrder::of<T>(operands[0], n, count, narrow, room);
+    }();
     TileOrder::Tile tile = order.from(0);
     size_t done = 0;  // all rows of the tiles so far, whose results may be in the place of what the next has in common
     auto each_tile = [&](auto& all) {
@@ -87,7 +92,10 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnS
         }
         all.finish();
     };
-    if (order.reads_again) {
+    if constexpr (sizeof(T) == 8) {
+        WideColumns<T> all(n);
+        each_tile(all);
+    } else if (order.reads_again) {
         each_tile(LongColumns<T>::in(scratch.memory, n));
     } else {
         FloatColumns<T> all(n, scratch.memory);
@@ -133,35 +141,49 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         batch.sum_others();
         batch.each([&](auto& row, size_t k) { *batch.template at<T>(2, k) = Format<T>::store(total_of<T>(row)); });
     }
-    template <class T> static typename Row<T>::N total_of(const Row<T>& row) {
-        using N = typename Row<T>::N;
+    template <class Row, class N> SOFTFLOOR_INLINE static N total_of(const Row& row, N log_of_total) {
         N top = over(N(row.maximum), row.inverse_temperature);
         bool bounded = __builtin_fabs(head(top)) != infinity;
-        N total = bounded ? top + row.log_of_total() : N(head(top) + 0.0 * head(row.others));  // NaN stays NaN
+        return bounded ? top + log_of_total : N(head(top) + 0.0 * head(row.others));  // NaN stays NaN
+    }
+    template <class T> static typename Row<T>::N total_of(const Row<T>& row) {
+        typename Row<T>::N total = total_of(row, row.log_of_total());
         if constexpr (sizeof(T) < 8) {
-            if (bounded && cancels(row, total)) {
-                WideRow<float> wide(row.x, row.n, row.temperature);
-                wide.sum_others();
-                total = over(N(wide.maximum), wide.inverse_temperature) + wide.log_of_total();
-            }
+            if (cancels(row, total)) total = wide_total(row.x, row.n, row.temperature);
         }
         return total;
     }
     // m/T and L cancel: float32 terms leave about 2^-24 of S/(1 + S) as error in L, which must stay below the last
     // digit of the sum.
-    template <class Row> static bool cancels(const Row& row, double total) {
+    template <class Row> SOFTFLOOR_INLINE static bool cancels(const Row& row, double total) {
         return __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others;
+    }
+    static double wide_total(const float* x, size_t n, double temperature) {
+        WideRow<float> wide(x, n, temperature);
+        wide.sum_others();
+        return over(double(wide.maximum), wide.inverse_temperature) + wide.log_of_total();
+    }
+    // Of rows together, that of one whose entries are few.
+    static constexpr size_t most_gathered = 128;
+    template <class Rows> static double wide_total(const Rows& all, size_t k, size_t n, const Strided& temperature) {
+        float x[most_gathered];
+        for (size_t i = 0; i < n; ++i) x[i] = float(all.entry(k, i));
+        return wide_total(x, n, temperature_at(temperature, k));
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
         all.template add_terms<true>();
-        double totals[Rows::most];
+        using T = typename Rows::Entry;
+        typename Rows::N totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            totals[k] = over(double(row.maximum), row.inverse_temperature) + all.log_of_total(k);
-            if (cancels(row, totals[k])) return false;
+            totals[k] = total_of(row, all.log_of_total(k));
+            if constexpr (sizeof(T) < 8) {
+                if (!cancels(row, totals[k])) continue;
+                if (n > most_gathered) return false;
+                totals[k] = wide_total(all, k, n, operands[1]);
+            }
         }
-        using T = typename Rows::Entry;
         for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(totals[k]);
         return true;
     }
@@ -179,7 +201,7 @@ struct LogsumexpVjp {  // (n),(),()->(n): logits, temperature, cotangent
         if (!all.template load<false>(operands[0], n, count, &operands[1])) return false;
         all.template keep_terms<false>(operands[3]);
         return all.write_scaled(operands[3], [&](size_t k) {
-            double cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));
+            auto cotangent = Format<T>::load(*reinterpret_cast<const T*>(operands[2].at(k, 0)));
             return all.inverse_total(k) * (all.row(k).inverse_temperature * cotangent);
         });
     }

@@ -1,6 +1,6 @@
-// Up to 16 rows of at most 128 entries of float32, float16 or bfloat16, at temperature 1: what a row needs once, its
-// maximum, sum, reciprocal and logarithm, is computed for all of them in a vector. The order of additions, and so the
-// bits, are those of float_row.hpp.
+// Up to 16 rows of at most 128 entries of float32, float16 or bfloat16: what a row needs once, its maximum, sum,
+// reciprocal and logarithm, is computed for all of them in a vector. The order of additions, and so the bits, are those
+// of float_row.hpp.
 #pragma once
 #include "row_numbers.hpp"
 
@@ -13,7 +13,7 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     using Entry = T;
     static constexpr size_t most = most_batched;
     using Numbers = RowNumbers<T, most>;
-    using Numbers::inverse_totals, Numbers::logs_of_totals, Numbers::maximum, Numbers::others, Numbers::top;
+    using Numbers::logs_of_totals, Numbers::maximum, Numbers::others, Numbers::plain, Numbers::top;
 
     size_t n, count;
     const float* x[most];                    // the rows: the operand's memory, or entries
@@ -21,15 +21,14 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     alignas(64) int32_t inside[width];       // j < n
     alignas(64) int32_t place[most];
 
-    // False where a row's maximum or temperature asks for another form of the exponential. `negative` takes -x for x,
-    // and `apart` finds the places of the first maxima.
+    // False where a row has an infinite maximum, which its row kernel knows to treat. `negative` takes -x for x, and
+    // `apart` finds the places of the first maxima.
     template <bool apart, bool negative = false>
     bool load(const Strided& logits, size_t length, size_t row_count, const Strided* temperature) {
         n = length, count = row_count;
-        if (temperature && !are_1(*temperature, 0, count)) return false;
         if (n == width) read<true, negative>(logits);
         else read<false, negative>(logits);
-        if (!this->choose_plain_form(most)) return false;
+        if (!this->choose_forms(temperature, count, most)) return false;
         if constexpr (apart) find_places();
         return true;
     }
@@ -39,11 +38,7 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     template <bool apart> void keep_terms(const Strided&) { sum_up<apart, true>(); }
 
     float entry(size_t k, size_t i) const { return x[k][i]; }
-    FloatRow<T> row(size_t k) const {
-        FloatRow<T> result;
-        result.exponential = this->plain_exponential(k);
-        return this->with_sums(result, k);
-    }
+    FloatRow<T> row(size_t k) const { return this->row_of(k); }
 
     // out = terms * factor(row); false, and nothing written, where a factor is too large or small for float32.
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
@@ -54,11 +49,11 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
         return true;
     }
     bool write_log(const Strided& out) {
-        size_t numbers = 0;
-        for (size_t k = 0; k < count; ++k) numbers += logs_of_totals[k] == logs_of_totals[k];
-        if (numbers != count) return false;
+        float scale;
+        if (!this->writes_logs(count, &scale)) return false;
         for (size_t k = 0; k < count; ++k)
-            write(out, k, x[k], [m = maximum[k], log = float(logs_of_totals[k])](float x) { return (x - m) - log; });
+            write(out, k, x[k],
+                  [m = maximum[k], scale, log = float(logs_of_totals[k])](float x) { return fma(x - m, scale, -log); });
         return true;
     }
 
@@ -68,17 +63,21 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     }
 
   private:
-    template <bool apart, bool keep> [[gnu::noinline]] void sum_up() {
+    template <bool apart, bool keep> void sum_up() {
+        if (plain) sum_up_in_form<apart, keep, true>();
+        else sum_up_in_form<apart, keep, false>();
+    }
+    template <bool apart, bool keep, bool plain> [[gnu::noinline]] void sum_up_in_form() {
         alignas(64) double sums[most][folded_lanes<double>];
         for (size_t k = count; k < most; ++k)
             for (double& sum : sums[k]) sum = 1.0;
         for (size_t k = 0; k < count; ++k) {
-            RowExponential exponential = this->plain_exponential(k);
+            RowExponential exponential = this->template exponential<plain>(k);
             int excluded = apart ? place[k] : -1;
             alignas(64) float lane[width];
 #pragma GCC ivdep
             for (int j = 0; j < int(width); ++j) {
-                float term = exponential.term<true>(x[k][j]);
+                float term = exponential.term<plain>(x[k][j]);
                 if constexpr (keep) entries[k][j] = term;
                 lane[j] = !apart || j != excluded ? term : 0.0f;
             }
@@ -94,7 +93,7 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
         }
         for (size_t k = 0; k < most; k += folded_lanes<double>) fold_side_by_side(sums + k, others + k, Added{});
         for (size_t k = 0; k < most; ++k)
-            top[k] = apart ? this->plain_exponential(k).template term<true>(maximum[k]) : 0.0f;
+            top[k] = apart ? this->template exponential<plain>(k).template term<plain>(maximum[k]) : 0.0f;
         this->template use_sums<apart, keep>(most);
     }
 

@@ -55,5 +55,14 @@ template <int count> struct TileOperands {
     }
 };
 
+// How many entries before its turn the memory of one is asked for. Of wide tiles, eight would fill the first-level
+// cache.
+SOFTFLOOR_INLINE size_t entries_ahead(size_t count) { return count > most_columns ? 1 : 8; }
+// The same for all `count` rows of a tile from `first` on.
+template <class T, bool written = false>
+SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
+    ask_for<written>(x.at(first, entry + entries_ahead(count)), count * sizeof(T));
+}
+
 }  // namespace
 }  // namespace softfloor

@@ -27,19 +27,19 @@ template <class T, size_t most> struct VjpNumbers {
     SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
 
     // Whether the rows of a tile have such temperatures; ready for their sums then. slope is still of the tile before.
-    bool start(TileOrder::Tile tile, const Strided& temperature) {
+    bool start(TileOrder::Tile tile, size_t n, const Strided& temperature) {
         if (!are_1(temperature, tile.first, tile.count)) return false;
         pitch = LanePitch<most>(tile.count);
-        for (size_t k = 0; k < lanes; ++k)
+        for (size_t k = 0; k < lanes && k < n; ++k)
             for (size_t j = 0; j < tile.count; ++j) lane(k)[j] = 0.0;
         return true;
     }
     SOFTFLOOR_INLINE void add(size_t i, size_t j, double summand) { lane(i % lanes)[j] += summand; }
-    bool finish(TileOrder::Tile tile, const Strided&) {
+    bool finish(TileOrder::Tile tile, size_t n, const Strided&) {
         const size_t count = tile.count;
-        for (size_t half = lanes / 2; half; half /= 2)
-            for (size_t k = 0; k < half; ++k)
-                for (size_t j = 0; j < count; ++j) lane(k)[j] += lane(k + half)[j];
+        fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
+            for (size_t j = 0; j < count; ++j) lane(k)[j] += lane(other)[j];
+        });
         return split_all(count, high, low, [&](size_t j) { return lane(0)[j]; });
     }
     template <class Op> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
@@ -55,9 +55,9 @@ template <size_t most> struct VjpNumbers<double, most> {
 
     SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
     SOFTFLOOR_INLINE double* rest(size_t k) { return rest_numbers + k * pitch; }
-    bool start(TileOrder::Tile tile, const Strided&) {
+    bool start(TileOrder::Tile tile, size_t n, const Strided&) {
         pitch = LanePitch<most>(tile.count);
-        for (size_t k = 0; k < lanes; ++k)
+        for (size_t k = 0; k < lanes && k < n; ++k)
             for (size_t j = 0; j < tile.count; ++j) lane(k)[j] = rest(k)[j] = 0.0;
         return true;
     }
@@ -66,14 +66,18 @@ template <size_t most> struct VjpNumbers<double, most> {
         lane(i % lanes)[j] = sum.hi;
         rest(i % lanes)[j] += sum.lo + summand.lo;
     }
-    bool finish(TileOrder::Tile tile, const Strided& temperature) {
+    bool finish(TileOrder::Tile tile, size_t n, const Strided& temperature) {
+        for (size_t j = 0; j < tile.count; ++j) high[j] = low[j] = 0.0;
+        for (size_t k = 0; k < lanes && k < n; ++k)
+            for (size_t j = 0; j < tile.count; ++j) {
+                Pair sum = Pair(high[j], low[j]) + two_sum(lane(k)[j], rest(k)[j]);
+                high[j] = sum.hi, low[j] = sum.lo;
+            }
         size_t near_overflow = 0;
         for (size_t j = 0; j < tile.count; ++j) {
-            Pair sum = 0.0;
-            for (size_t k = 0; k < lanes; ++k) sum = sum + two_sum(lane(k)[j], rest(k)[j]);
             Pair inverse = inverse_of<Pair>(temperature_at(temperature, tile.first + j));
-            high[j] = sum.hi, low[j] = sum.lo, inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
-            near_overflow += is_near_overflow(sum);
+            inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
+            near_overflow += is_near_overflow(Pair(high[j], low[j]));
         }
         return near_overflow == 0;
     }
@@ -164,7 +168,7 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
         if constexpr (covers_some<Op, T>)
             for (size_t j = 0; j < tile.count; ++j)
                 if (covered[j] < n) return false;
-        return numbers.finish(tile, temperature);
+        return numbers.finish(tile, n, temperature);
     }
 };
 
@@ -175,7 +179,7 @@ size_t each_tile(VjpColumns<Op, T, reads_again>& columns, const Strided* operand
     size_t done = 0, start = 0;
     while (true) {
         TileOrder::Tile tile = order.from(start);
-        if (!columns.numbers.start(tile, operands[2])) tile.count = 0;
+        if (!columns.numbers.start(tile, columns.n, operands[2])) tile.count = 0;
         columns.exchange(tile, written);
         if (!tile.count || !columns.finish_sums(tile)) return done;
         written = tile, done = tile.end(), start = tile.next;

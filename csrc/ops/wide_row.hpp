@@ -6,6 +6,7 @@
 // Sums run over 16 lanes, added in one order at the end: the bits depend neither on vector width nor on threads.
 #pragma once
 #include "../math/log1p.hpp"
+#include "../kernels.hpp"
 #include "../math/narrow.hpp"
 #include "folds.hpp"
 
@@ -123,6 +124,10 @@ template <class N> SOFTFLOOR_INLINE N over(N x, N inverse_temperature) {
     return select(head(x) == 0, x, quotient);
 }
 
+inline double temperature_at(const Strided& temperature, size_t row) {
+    return *reinterpret_cast<const double*>(temperature.at(row, 0));
+}
+
 // float64 cotangents of which a sum is near overflow are computed at 2^-64 of their size; infinities and NaN as well,
 // which stay what they are.
 constexpr double shrunk = 0x1p-64;
@@ -192,9 +197,9 @@ template <class T> struct WideRow {
     }
 
     double entry(size_t i) const { return number(x[i]); }
-    bool empty() const { return maximum == -infinity && head(others) == 0; }  // every entry masked: -inf
-    N log_of_total() const { return empty() ? N(infinity) : log1p_of(N(ties - 1.0) + others); }
-    N inverse_total() const { return empty() ? N(0.0) : reciprocal(N(ties) + others); }
+    bool empty() const { return (maximum == -infinity) & (head(others) == 0); }  // every entry masked: -inf
+    SOFTFLOOR_INLINE N log_of_total() const { return select(empty(), N(infinity), log1p_of(N(ties - 1.0) + others)); }
+    SOFTFLOOR_INLINE N inverse_total() const { return select(empty(), N(0.0), reciprocal(N(ties) + others)); }
     // The sum of all terms but that of an entry: no cancellation, for the maxima stay.
     N total_without(double entry) const {
         return entry == maximum ? others + N(ties - 1.0) : others - exponential(depth(entry)) + N(ties);
@@ -205,14 +210,15 @@ template <class T> struct WideRow {
         N each = times_power_of_two(factor, power_of_two(-stored_power));
         for_each(n, [&](size_t i) { out[i] = Format<T>::store(Pair(terms[i]) * each); });
     }
+    SOFTFLOOR_INLINE T log_of_share(double value, N log_of_total) const {
+        bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
+        N t = depth(value);
+        bool nothing = unbounded | ((head(t) == infinity) & number);
+        return Format<T>::store(select(nothing, N(-infinity), N(0.0) - (t + log_of_total)));
+    }
     void write_log(T* out) const {
         N log_of_total = this->log_of_total();
-        bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
-        for_each(n, [&](size_t i) {
-            N t = depth(WideRow::number(x[i]));
-            bool nothing = unbounded | ((head(t) == infinity) & number);
-            out[i] = Format<T>::store(select(nothing, N(-infinity), N(0.0) - (t + log_of_total)));
-        });
+        for_each(n, [&](size_t i) { out[i] = log_of_share(WideRow::number(x[i]), log_of_total); });
     }
 };
 

@@ -199,8 +199,13 @@ def _reduce_ufunc(ufunc: np.ufunc) -> Any:
 copyreg.pickle(np.ufunc, _reduce_ufunc)  # Dask sends ufuncs to its workers
 
 
-def recover(call: Function, error: Exception, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-    """What remains to be done when a ufunc failed: the result after all, a clearer error than NumPy's, or None."""
+def recover(call: Function, error: Exception | None, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """What remains to be done when a ufunc failed: the result after all, a clearer error than NumPy's, or None.
+
+    Without an error the ufunc was not called yet, and some operand may be a container.
+    """
+    if error is None:
+        return containers.elementwise(call, args, keywords)
     count, outputs = len(call.operands), call.ufunc.nout
     if not count <= len(args) <= count + outputs:
         raise TypeError(

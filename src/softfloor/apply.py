@@ -2,6 +2,8 @@
 
 A .npy file is read through a memory map and written in blocks, so that it may be larger than memory. The output is
 written with plain file writes: a full disk is then an error to report, where a mapped file would end the process.
+Rows that lie apart in memory and are too long for one block of them all are computed a few at a time, and go through a
+scratch file as large as they are together, because writing their entries one by one takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import ml_dtypes
 import numpy as np
@@ -205,18 +210,25 @@ def _apply_npy(request: Request, source: Path, target: Path, progress: Progress)
     dtype = request.compute(np.zeros((1, 1, 1), array.dtype), axis_in_block).dtype
     header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": fortran, "shape": shape[::-1] if fortran else shape}
     done = 0
-    with replacing(target) as file:
-        npy.write_array_header_1_0(file, header)
-        start = file.tell()
+    # Rows in scratch are read back in pieces of BLOCK // inner entries, against writes in place of BLOCK // row.
+    through_scratch = row * inner > BLOCK and 1 < inner < row and not request.drops_axis
+    with replacing(target) as output, _scratch(output) if through_scratch else nullcontext(output) as scratch:
+        npy.write_array_header_1_0(output, header)
+        start = output.tell()
         for outers, inners in _blocks(outer, row, inner):
             result = request.compute(cube[outers, :, inners], axis_in_block)
             result = result.reshape(outers.stop - outers.start, written, inners.stop - inners.start)
             if result.shape[2] == inner:
-                file.write(_bytes(result))
+                output.write(_bytes(result))
+            elif through_scratch:
+                scratch.write(_bytes(result[0].T))
+                if inners.stop == inner:
+                    _copy_transposed(scratch, output, row, inner, dtype)
+                    scratch.seek(0)
             else:
                 for k in range(written):
-                    file.seek(start + ((outers.start * written + k) * inner + inners.start) * dtype.itemsize)
-                    file.write(_bytes(result[0, k]))
+                    output.seek(start + ((outers.start * written + k) * inner + inners.start) * dtype.itemsize)
+                    output.write(_bytes(result[0, k]))
             done += result.shape[0] * row * result.shape[2]
             progress(done, array.size)
     return f"shape {header['shape']}, {dtype}"
@@ -257,6 +269,22 @@ def _blocks(outer: int, row: int, inner: int) -> Iterator[tuple[slice, slice]]:
         for i in range(outer):
             for j in range(0, inner, step):
                 yield slice(i, i + 1), slice(j, min(j + step, inner))
+
+
+def _scratch(file: BinaryIO) -> BinaryIO:
+    """A file without a name in the folder of ``file``, where there is room for what is written to it."""
+    return tempfile.TemporaryFile(dir=os.path.dirname(file.name))
+
+
+def _copy_transposed(source: BinaryIO, target: BinaryIO, row: int, inner: int, dtype: np.dtype[Any]) -> None:
+    """Append the (inner, row) array that ``source`` holds to ``target`` as (row, inner), `BLOCK` elements at a time."""
+    step = max(1, BLOCK // inner)
+    for k in range(0, row, step):
+        part = np.empty((inner, min(step, row - k)), dtype)
+        for j in range(inner):
+            source.seek((j * row + k) * dtype.itemsize)
+            source.readinto(part[j].view(np.uint8).data)  # type: ignore[attr-defined]
+        target.write(_bytes(part.T))
 
 
 def _bytes(array: Any) -> Any:

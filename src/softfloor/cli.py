@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 #: The modules of the extra ``tour``. scikit-learn brings scipy and threadpoolctl.
@@ -10,6 +12,9 @@ _EXTRA = ("typer", "rich", "matplotlib", "sklearn", "sympy", "mpmath", "scipy", 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 bad data, 2 bad usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold what the terminal has no characters for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from . import commands
 
@@ -23,7 +28,17 @@ def main() -> None:
             file=sys.stderr,
         )
         code = 1
+    _flush_output()
     sys.exit(code)
+
+
+def _flush_output() -> None:
+    """Drop what standard output does not take. The command has told of it; Python would again, with a traceback."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -27,7 +27,7 @@ _INTERRUPTED = "interrupted; nothing was written"
 
 app = typer.Typer(
     help="Activation functions: look them up, draw them, apply them to files, or take the tour.",
-    epilog="Examples:  softfloor tour  ·  softfloor info gelu  ·  softfloor plot relu gelu silu -d -o curves.svg  ·  "
+    epilog="Examples: softfloor tour; softfloor info gelu; softfloor plot relu gelu silu -d -o curves.svg; "
     "softfloor apply silu x.npy y.npy --param beta=1.5",
     rich_markup_mode="rich",
     add_completion=False,
@@ -43,12 +43,19 @@ _Parameters = Annotated[
 ]
 
 
+class _CutShort(Exception):
+    """What a command prints could not be printed to its end."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 bad data, 2 bad usage, 130 interrupted."""
-    # A polite kill unwinds like ctrl-C, so that temporary files go.
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = int(app(list(arguments), standalone_mode=False, prog_name="softfloor") or 0)
+        with _signals_interrupt():
+            code = int(app(list(arguments), standalone_mode=False, prog_name="softfloor") or 0)
         # Typer turns an interrupt into this code without a word.
         return _complain(_INTERRUPTED, code) if code == 130 else code
     except _ClickException as error:
@@ -57,6 +64,8 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(str(error), 2)
     except apply.BadData as error:
         return _complain(str(error), 1)
+    except _CutShort as error:
+        return _complain(str(error), error.code)
     except (KeyboardInterrupt, typer.Abort):
         return _complain(_INTERRUPTED, 130)
     except MemoryError:
@@ -64,22 +73,60 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"{error.strerror or error}{where}; nothing was written", 1)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let a polite kill and the closing of the terminal unwind like ctrl-C, so that temporary files go."""
+    numbers = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))  # Windows has no SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers if number is not None}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # which is how nohup starts a command
+            signal.signal(number, _interrupt)
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(*_: Any) -> NoReturn:
+def _interrupt(number: int, _: Any) -> NoReturn:
+    # A closed terminal sends it twice, itself and by its shell; the second must not interrupt the cleaning up.
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
+@contextmanager
+def _printing(written: Path | None = None) -> Iterator[None]:
+    """Around what a command prints at its end: if it cannot be printed, say so, and that the file is complete."""
+    complete = f"; {written} is complete"
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        if written is None:
+            raise
+        raise _CutShort(f"interrupted{complete}", 130) from None
+    except (BrokenPipeError, SystemExit):  # rich exits where a pipe is closed
+        if written is None:
+            raise
+        raise _CutShort(f"standard output is closed{complete}", 1) from None
+    except OSError as error:
+        problem = f"standard output: {error.strerror or error}"
+        raise _CutShort(problem if written is None else problem + complete, 1) from None
+
+
 def _complain(message: str, code: int) -> int:
-    print("softfloor:", " ".join(message.split()), file=sys.stderr)
+    with suppress(OSError):  # a closed terminal; the code remains
+        print("softfloor:", " ".join(message.split()), file=sys.stderr)
     return code
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print("softfloor", __version__)
+        with _printing():
+            print("softfloor", __version__)
         raise typer.Exit
 
 
@@ -91,7 +138,8 @@ def _softfloor(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        with _printing():
+            print(context.get_help())
 
 
 @app.command("tour", short_help="Try every claim of the notes, train digit classifiers, and write a report.")
@@ -121,11 +169,13 @@ def _tour(
         report = tour.run(
             seed, quick, lambda done, total, what: progress.update(task, completed=done, total=total, description=what)
         )
-    tour.print_report(report, console)
+    page = out / "tour.html"
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / "tour.html") as file:
+    with replacing(page) as file:
         file.write(tour.html_of(report).encode())
-    console.print(f"\nThe report: [bold]{escape(str(out / 'tour.html'))}[/]  ({report.seconds:.0f} s)", highlight=False)
+    with _printing(page):
+        tour.print_report(report, console)
+        console.print(f"\nThe report: [bold]{escape(str(page))}[/]  ({report.seconds:.0f} s)", highlight=False)
 
 
 @app.command("apply", short_help="Apply a function to every number of a .npy, .npz or .csv file.")
@@ -151,8 +201,9 @@ def _apply(
     force: _Force = False,
 ) -> None:
     """Apply a function to every number of a file.
-    A .npy file may be larger than memory: it is mapped and worked through in blocks (a row of softmax must fit). Arrays
-    of a .npz are read one at a time, a .csv whole. OUT appears when it is complete, and after an error not at all.
+    A .npy file may be larger than memory: it is mapped and worked through in blocks (a row of softmax must fit; where
+    rows of millions of numbers lie side by side, the disk must have room for OUT twice). Arrays of a .npz are read one
+    at a time, a .csv whole. OUT appears when it is complete, and after an error not at all.
 
     \b
     Examples:
@@ -176,7 +227,8 @@ def _apply(
         written = apply.apply(
             request, source, target, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    print(f"{target}: {written}")
+    with _printing(target):
+        print(f"{target}: {written}")
 
 
 @app.command("plot")
@@ -209,7 +261,8 @@ def _plot(
         raise apply.BadUsage(str(error)) from None
     with replacing(out) as file:
         plot.save(figure, file, suffix)
-    print(out)
+    with _printing(out):
+        print(out)
 
 
 @app.command("info")
@@ -227,7 +280,7 @@ def _info(
     except ValueError as error:
         raise apply.BadUsage(str(error)) from None
     record = function.record
-    table = Table(title=f"{record.title}  ·  softfloor.{name}", show_header=False, title_justify="left")
+    table = Table(title=f"softfloor.{name}: {record.title}", show_header=False, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if isinstance(function, Activation):
@@ -238,7 +291,8 @@ def _info(
         entries = [("kind", _kind(function)), *(("reference", text) for text in record.references)]
     for label, text in [("summary", record.summary), *entries]:
         table.add_row(label, escape(text))
-    Console().print(table)
+    with _printing():
+        Console().print(table)
 
 
 @app.command("list")
@@ -252,7 +306,8 @@ def _list() -> None:
     table = Table("name", "title", "kind")
     for name in functions():
         table.add_row(name, catalogue.RECORDS[name].title, _kind(get(name)))
-    Console().print(table)
+    with _printing():
+        Console().print(table)
 
 
 def _kind(function: object) -> str:

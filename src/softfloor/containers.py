@@ -44,10 +44,53 @@ def is_lazy(value: Any) -> bool:
     return kind_of(value) == "dask" or (kind_of(value) == "xarray" and kind_of(value.data) == "dask")
 
 
+def elementwise(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """The result where a container, asked by NumPy, would compute in another dtype than arrays; None elsewhere."""
+    if keywords.get("out") is not None or len(operands) != len(function.operands):
+        return None
+    values = (*operands, *keywords.values())
+    if keywords.get("dtype") is not None and any(map(is_lazy, values)):  # Dask would cast its results
+        return by_blocks(function, operands, keywords)
+    if "dtype" in keywords or "signature" in keywords:
+        return None
+    if any(kind_of(value) == "pandas" and value.ndim == 2 for value in values):  # pandas makes float64 of numbers
+        return _beside_frames(function, operands, keywords)
+    return None
+
+
+def _beside_frames(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """Python numbers in the dtype of the arrays and frames that they meet, if these are narrower than float64."""
+    given = {name: keywords[name] for name in function.parameters if name in keywords}
+    if given:  # those at 0, 1 and infinity are types already that leave promotion to others
+        given = {n: v for n, v in function.parameters.items() if v not in (0, 1, np.inf)} | given
+    numbers = [type(value) in (bool, int, float) for value in (*operands, *given.values())]
+    arrays = [value for value, is_number in zip((*operands, *given.values()), numbers, strict=True) if not is_number]
+    try:
+        dtype = np.result_type(*(np.asarray(a[:0] if kind_of(a) == "pandas" else a).dtype for a in arrays))
+    except TypeError:
+        return None
+    if not any(numbers) or dtype.name not in ("float16", "bfloat16", "float32"):
+        return None
+    of_parameter = np.dtype(np.float32) if function.wide else dtype
+
+    def cast(value: Any, to: np.dtype[Any]) -> Any:
+        return to.type(value) if type(value) in (bool, int, float) else value
+
+    return function(
+        *(cast(value, dtype) for value in operands),
+        **{**keywords, **{name: cast(value, of_parameter) for name, value in given.items()}},
+    )
+
+
 def several_outputs(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """An elementwise function of several outputs, lazily: Dask refuses its ufunc."""
     if keywords.get("out") is not None or len(operands) > len(function.operands):
         raise TypeError(f"{function.__name__}: out cannot be given with Dask arrays, whose results are lazy") from None
+    return by_blocks(function, operands, keywords)
+
+
+def by_blocks(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """An elementwise function of each block, called as a whole was."""
     given = {**dict(zip(function.operands, operands, strict=True)), **keywords}
     arrays = {*function.operands, *function.parameters, "where"}
     names = [name for name in given if name in arrays and (np.ndim(given[name]) or is_lazy(given[name]))]
@@ -66,7 +109,8 @@ def several_outputs(function: Any, operands: tuple[Any, ...], keywords: Mapping[
     from .chunked import elementwise
 
     samples = each(*(np.empty(0, value.dtype) for value in values))
-    return elementwise.several_outputs(each, values, [sample.dtype for sample in samples])
+    dtypes = [sample.dtype for sample in samples] if outputs > 1 else [samples.dtype]
+    return elementwise.of_blocks(each, values, dtypes)
 
 
 def understood(method: Method) -> Method:
@@ -95,6 +139,31 @@ def understood(method: Method) -> Method:
 
             return chunked.call(self, method.__name__, plain)
         return method(self, **plain)
+
+    return call  # type: ignore[return-value]
+
+
+def refuse_labels(function: Any, z: Any) -> None:
+    """Of what has no labels to give: the axes of a matrix per row would both be that of the classes."""
+    if _labelled(z):
+        advice = "z.data" if kind_of(z) == "xarray" else "z.to_numpy()"
+        raise TypeError(
+            f"{function.name}.jacobian: z is a {kind_of(z)} {type(z).__name__}, whose labels the result cannot have; "
+            f"pass {advice}"
+        )
+
+
+def matrix_of_each_row(method: Method) -> Method:
+    """A method that makes a matrix of each row, of Dask arrays lazily."""
+
+    @functools.wraps(method)
+    def call(self: Any, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
+        refuse_labels(self, z)
+        if kind_of(z) == "dask":
+            from .chunked import whole_rows
+
+            return whole_rows.jacobian(self, z, axis, temperature)
+        return method(self, z, axis, temperature=temperature)
 
     return call  # type: ignore[return-value]
 
@@ -140,7 +209,7 @@ class _Labels:
         summed = arguments.get("reduction", "none") != "none" and np.ndim(result) == 0
         if summed or arguments.get("out") is not None:
             return result
-        if result.shape == self.first.shape:
+        if result.shape == self.first.shape and not arguments.get("keepdims"):
             return self.like(result)
         axes = self.axes(arguments.get("axis", -1))
         if result.ndim in (self.first.ndim, self.first.ndim - len(axes)):
@@ -245,6 +314,11 @@ class _Pandas(_Labels):
         return {"name": self.first.name} if self.first.ndim == 1 else {}
 
     def reduced(self, result: Any, axes: tuple[int, ...]) -> Any:
+        if result.ndim == self.first.ndim:  # an axis of rows that is kept has pandas' default label, 0
+            labels = {
+                name: own for k, (name, own) in enumerate(self.first._construct_axes_dict().items()) if k not in axes
+            }
+            return self.first._constructor(result, **labels, **self._name())
         if result.ndim != 1 or self.first.ndim != 2:
             return result
         return self.first._constructor_sliced(result, index=self.first.axes[1 - axes[0]])

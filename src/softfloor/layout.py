@@ -131,9 +131,14 @@ def masked(logits: Any, where: Any, absent: float = -np.inf) -> Any:
 
 
 def first_place(wrong: Any, begins: tuple[int, ...] | None = None) -> tuple[tuple[int, ...], str]:
-    """Where the first of them lies, as an index and as messages say it; ``begins`` is where a part of an array lies."""
+    """Where the first of them lies, as an index and as messages say it; ``begins`` is where a part of an array lies.
+
+    It is NaN behind chunks of unknown sizes: then messages do not say.
+    """
     index = tuple(int(k) for k in np.argwhere(wrong)[0])
     position = tuple(k + begin for k, begin in zip(index, begins or (0,) * len(index), strict=True))
+    if any(map(math.isnan, position)):
+        return index, ""
     return index, f" at position {position if len(position) > 1 else position[0]}" if position else ""
 
 

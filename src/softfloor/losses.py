@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core
-from .containers import understood
+from .containers import refuse_labels, understood
 from .layout import Layout, as_logits, check_broadcast, first_place, new_rows
 from .loss_options import LossOptions
 from .rows import RowFunction
@@ -285,6 +285,7 @@ class SoftmaxCrossEntropy(RowFunction):
         >>> sf.softmax_cross_entropy.jacobian([[0.0, 0.0]], [0]).tolist()
         [[-0.5, 0.5]]
         """
+        refuse_labels(self, z)
         return np.moveaxis(self.value_and_grad(z, labels, axis, reduction="none")[1], axis, -1)
 
 

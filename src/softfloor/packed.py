@@ -161,7 +161,9 @@ class Packed:
         name = f"{self.__name__}.vjp"
         check_dtype(name, "cotangent", cotangent)
         aligned = _aligned(np.shape(cotangent), operands[0].shape)
-        if np.ndim(cotangent) > operands[0].ndim or any(length not in (1, own) for length, own in aligned):
+        if np.ndim(cotangent) > operands[0].ndim or any(
+            length not in (1, own) and not np.isnan(own) for length, own in aligned
+        ):
             raise ValueError(f"{name}: cotangent has shape {np.shape(cotangent)}; the unit's is {operands[0].shape}")
         if containers.kind_of(view.plain) == "dask" or containers.kind_of(cotangent) == "dask":
             if out is not None:
@@ -239,6 +241,11 @@ class _View:
             raise ValueError(f"{name}: axis {axis} is out of bounds; x has {dimensions} dimensions")
         self.axis = axis % dimensions
         self.length = self.plain.shape[self.axis]
+        if np.isnan(self.length):
+            raise ValueError(
+                f"{name}: Dask does not know how many entries x has along axis {axis}; call x.compute_chunk_sizes() "
+                "first"
+            )
         if self.length % 2:
             raise ValueError(
                 f"{name}: x has {self.length} entries along axis {axis}; gate and up together are an even number"

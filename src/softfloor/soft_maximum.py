@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .containers import understood
+from .containers import matrix_of_each_row, refuse_labels, understood
 from .layout import Axis, Empty, EmptyRows, Layout, as_cotangent, as_logits, check_temperature, masked
 from .rows import RowFunction, RowToRow
 
@@ -92,6 +92,7 @@ class Softmax(RowToRow):
         """
         return self._vjp_of_output("p", p, cotangent, axis, temperature, out)
 
+    @matrix_of_each_row
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
         """The Jacobian of each row, to look at: ``diag(p) - p p^T``, so p_i (1 - p_j) if i = j, -p_i p_j otherwise.
 
@@ -199,6 +200,7 @@ class LogSoftmax(RowToRow):
         """
         return self._vjp_of_output("q", q, cotangent, axis, temperature, out)
 
+    @matrix_of_each_row
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
         """The Jacobian of each row, to look at: ``1 - p_j if i = j else -p_j``, with p = softmax(z).
 
@@ -240,7 +242,8 @@ class Logsumexp(RowFunction):
     temperature : float, default 1.0
         Divides the logits.
     keepdims : bool, default False
-        Keep the axes of the rows with length 1.
+        Keep the axes of the rows with length 1. Of a pandas object such an axis is labelled 0, and the other keeps its
+        index.
     out : ndarray, optional
         Where to put the result, of the shape that it has without ``keepdims``.
     dtype : dtype, optional
@@ -354,6 +357,7 @@ class Logsumexp(RowFunction):
         >>> sf.logsumexp.jacobian([0.0, 0.0]).tolist()
         [0.5, 0.5]
         """
+        refuse_labels(self, z)
         return np.moveaxis(self.vjp(z, 1.0, axis, temperature=temperature), axis, -1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .containers import understood
+from .containers import matrix_of_each_row, understood
 from .layout import Axis, Empty, Layout, as_cotangent, as_logits
 from .rows import RowFunction, RowToRow
 
@@ -45,6 +45,7 @@ class _Sparse(RowToRow):
         """
         return self._vjp_of_output("p", p, cotangent, axis, temperature, out)
 
+    @matrix_of_each_row
     def jacobian(self, z: Any, axis: int = -1, *, temperature: float = 1.0) -> Any:
         """The Jacobian of each row, to look at: ``(diag(s) - s s^T / sum(s)) / temperature``, with the s of `vjp`.
 

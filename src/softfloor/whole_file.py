@@ -36,7 +36,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ['a.txt']
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # 50 characters are at most 200 bytes, where file systems allow a name 255.
+    temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
     opened = temporary.open("xb")  # outside of what removes it: a file that is there already is another's
     try:
         with opened as file:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import ml_dtypes
@@ -92,6 +93,14 @@ def test_a_temporary_file_of_another_process_stays(folder):
     assert not Path("y.npy").exists()
 
 
+@pytest.mark.parametrize("stem", ["y" * 246, "\u00e4" * 125], ids=["letters", "two bytes each"])
+def test_names_as_long_as_the_file_system_allows(folder, softfloor, stem):
+    name = f"{stem}.npy"
+    assert softfloor("apply", "gelu", "x.npy", name)[0] == 0
+    assert np.array_equal(np.load(name), sf.gelu(INPUT))
+    assert sorted(os.listdir()) == sorted(["x.npy", name])
+
+
 def test_apply_bfloat16_is_reinterpreted_when_asked(folder, softfloor):
     x = np.linspace(-4, 4, 33).astype(ml_dtypes.bfloat16)
     np.save("x.npy", x)
@@ -127,6 +136,47 @@ def test_apply_never_holds_a_whole_npy(folder, softfloor, monkeypatch):
     assert largest == 1000
     assert seen == [(done, 50 * rows) for done in range(1000, 50 * rows + 1, 1000)]
     assert np.array_equal(np.load("y.npy"), sf.softmax(np.load("x.npy")))
+
+
+class _Counted:
+    """A file that counts what it is asked to write."""
+
+    def __init__(self, file):
+        self.file, self.writes = file, 0
+
+    def write(self, data):
+        self.writes += 1
+        return self.file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("block", [300, 1000, 3000])
+def test_apply_writes_long_rows_side_by_side_in_whole_blocks(folder, softfloor, monkeypatch, block, dtype):
+    rows = np.random.default_rng(0).standard_normal((2, 1000, 4)).astype(apply.DTYPES[dtype])
+    np.save("x.npy", rows)
+    monkeypatch.setattr(apply, "BLOCK", block)
+    compute, largest, opened = apply.Request.compute, [], []
+
+    def watched(self, array, axis=None):
+        largest.append(array.size)
+        return compute(self, array, axis)
+
+    @contextmanager
+    def counting(path):
+        with whole_file.replacing(path) as file:
+            opened.append(_Counted(file))
+            yield opened[-1]
+
+    monkeypatch.setattr(apply.Request, "compute", watched)
+    monkeypatch.setattr(apply, "replacing", counting)
+    assert softfloor("apply", "softmax", "x.npy", "y.npy", "--axis", "1", "--dtype", dtype)[0] == 0
+    assert np.array_equal(np.load("y.npy").view(rows.dtype), sf.softmax(rows, axis=1))
+    assert max(largest) == max(1000, block // 1000 * 1000)
+    assert opened[0].writes <= 1 + 2 * -(-4000 // block) + 2
+    assert sorted(os.listdir()) == ["x.npy", "y.npy"]
 
 
 def test_apply_needs_little_memory_for_a_large_npy(folder):

@@ -57,6 +57,8 @@ def test_tour_writes_its_report_and_replaces_it(folder, softfloor, monkeypatch):
     code, out, error = softfloor("tour", "--out", "a/b", "--seed", "3")
     assert (code, error, list(runs)) == (0, "", [3])
     assert "Verdicts" in out
+    # Beside the lines of tables, for which rich has others, terminals need no more than ASCII.
+    assert all(character.isascii() or "\u2500" <= character <= "\u257f" for character in out)
     page = Path("a/b/tour.html").read_text()
     assert "seed 3" in page
     Path("a/b/tour.html").write_text("old")

@@ -209,32 +209,49 @@ def test_really_full_disk(folder, softfloor, one_sentence):
         subprocess.run(["umount", "tiny"], check=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_leaves_nothing(folder, number, one_sentence):
-    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+def _started(folder, disposition):
+    """``softfloor apply`` in a process of its own, slowed down, once its temporary file is there."""
+    # A shell starts what it puts in the background with SIGINT ignored, nohup with SIGHUP, and children inherit that.
     code = (
         "import signal, sys, time\n"
         "from softfloor import apply, commands\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "apply.BLOCK = 1\n"
+        f"signal.signal(signal.SIGHUP, signal.{disposition})\n"
+        "apply.BLOCK = 10\n"
         "compute = apply.Request.compute\n"
         "def slow(*arguments):\n"
-        "    time.sleep(0.05)\n"
+        "    time.sleep(0.1)\n"
         "    return compute(*arguments)\n"
         "apply.Request.compute = slow\n"
         "sys.exit(commands.run(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "apply", "gelu", "x.npy", "y.npy"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
     while not list(folder.glob(".y.npy.*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list(folder.glob(".y.npy.*"))
-    process.send_signal(number)
+    return process
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_leaves_nothing(folder, name, one_sentence):
+    process = _started(folder, "SIG_DFL")
+    process.send_signal(getattr(signal, name))
     error = process.communicate(timeout=20)[1]
     assert process.returncode == 130
     one_sentence(error)
     assert sorted(os.listdir()) == ["x.npy"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+def test_under_nohup_a_closed_terminal_does_not_interrupt(folder):
+    process = _started(folder, "SIG_IGN")
+    process.send_signal(signal.SIGHUP)
+    error = process.communicate(timeout=20)[1]
+    assert (process.returncode, error) == (0, "")
+    assert sorted(os.listdir()) == ["x.npy", "y.npy"]
 
 
 def test_out_of_memory_is_a_sentence(folder, softfloor, monkeypatch, one_sentence):

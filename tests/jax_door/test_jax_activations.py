@@ -180,6 +180,38 @@ def test_dtypes():
     assert sj.gelu(jnp.ones((0, 3))).shape == (0, 3)
 
 
+def test_weak_types():
+    """What Python numbers alone give takes the dtype of what it meets, as in jax.nn; so do derivatives and loops."""
+    x, weak = jnp.ones(3, jnp.bfloat16), jnp.asarray(1.0)
+    strong = jnp.float32(1)
+    for ours, theirs in ((sj.silu, jax.nn.silu), (sj.sigmoid, jax.nn.sigmoid), (sj.tanh, jnp.tanh)):
+
+        def in_loop(x, function=ours):
+            return jax.lax.scan(lambda carry, _: (function(carry), None), x, None, length=2)[0]
+
+        for transform in (
+            lambda f: f,
+            jax.jit,
+            jax.grad,
+            lambda f: jax.grad(jax.grad(f)),
+            lambda f: lambda x: jax.jvp(f, (x,), (x,))[1],
+        ):
+            for given in (1.0, weak, strong):
+                result, expected = transform(ours)(given), transform(theirs)(given)
+                assert (result.dtype, result.weak_type) == (expected.dtype, expected.weak_type)
+        assert (x * ours(1.0)).dtype == jnp.bfloat16
+        assert in_loop(1.0).weak_type
+        assert jax.grad(in_loop)(weak).weak_type
+        assert not in_loop(strong).weak_type
+    assert sj.gelu.derivative(1.0).weak_type
+    assert sj.gelu.vjp(1.0, 2.0).weak_type
+    assert not sj.gelu.vjp(1.0, strong).weak_type
+    assert sj.silu(1.0, beta=2).weak_type
+    assert not sj.silu(1.0, beta=strong).weak_type
+    assert not sj.gelu(jnp.arange(3)).weak_type
+    assert (x * sj.swiglu(1.0, 2.0, limit=7.0)).dtype == jnp.bfloat16
+
+
 def test_refusals():
     with pytest.raises(TypeError, match="gelu: x has dtype complex64; allowed are float16"):
         sj.gelu(jnp.ones(2, jnp.complex64))

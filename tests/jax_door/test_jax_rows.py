@@ -115,3 +115,27 @@ def test_refusals():
         sj.logsumexp(z, temperature=0)
     with pytest.raises(ValueError, match="empty must be 'zeros' or 'nan'; values are not known"):
         sj.softmax(z, empty="raise")
+
+
+@pytest.mark.parametrize("name", (*SOFTMAXES, "sparsemax", "entmax15"))
+def test_temperatures_at_the_ends_of_float32(name):
+    """Normal numbers with normal reciprocals divide as in softfloor; others, which XLA would take as 0, are refused."""
+    z, weights = np.array([[1.0, 2.0, 2.0, -INF], [0.0, 0.0, 1.0, 5.0]], np.float32), np.float32([1, 2, 3, 4])
+    function, reference = getattr(sj, name), getattr(sf, name)
+    for temperature in (1e-50, 1e-39, 1e38, 1e50):
+        with pytest.raises(ValueError, match=r"temperature must be between 1.18e-38 and 8.51e\+37"):
+            function(z, temperature=temperature)
+    for temperature in (1e-30, 8.5e37):
+        with np.errstate(over="ignore"):
+            result = reference(z, temperature=temperature)
+        np.testing.assert_allclose(function(z, temperature=temperature), result, rtol=1e-6)
+        gradient = jax.grad(
+            lambda z, t=temperature: (function(z, temperature=t) * weights[: function(z).shape[-1]]).sum()
+        )
+        assert not np.isnan(gradient(jnp.asarray(z))).any()
+
+
+def test_temperatures_beyond_float32_divide_float64(float64):
+    np.testing.assert_allclose(
+        sj.softmax(jnp.array([1e50, 2e50]), temperature=1e50), sf.softmax([1.0, 2.0]), rtol=1e-14
+    )

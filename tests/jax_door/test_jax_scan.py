@@ -62,6 +62,28 @@ def test_third_derivatives_of_linear_cross_entropy(float64):
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
 
 
+def test_second_derivatives_of_linear_cross_entropy_inside_scan(float64):
+    random = np.random.default_rng(2)
+    hidden, weight = jnp.asarray(random.normal(0, 1, (3, 2, 4))), jnp.asarray(random.normal(0, 1, (5, 4)))
+    bias, labels = jnp.asarray(random.normal(0, 1, 5)), np.array([[0, 4], [1, 1], [3, 2]])
+
+    def second(loss):
+        def scanned(*operands):
+            rows, weight, bias = operands
+            step = lambda total, row: (total + loss(row[0], weight, row[1], bias) ** 2, None)  # noqa: E731
+            return lax.scan(step, 0.0, (rows, labels))[0]
+
+        def along_itself(*operands):
+            return sum((d * x).sum() for d, x in zip(jax.grad(scanned, (0, 1, 2))(*operands), operands, strict=True))
+
+        return jax.jit(jax.grad(along_itself, (0, 1, 2)))(hidden, weight, bias)
+
+    found = second(lambda h, w, y, b: sj.linear_cross_entropy(h, w, y, b, scratch_bytes=40))
+    expected = second(lambda h, w, y, b: sj.softmax_cross_entropy(h @ w.T + b, y))
+    for computed, truth in zip(found, expected, strict=True):
+        np.testing.assert_allclose(computed, truth, rtol=1e-11, atol=1e-13)
+
+
 def test_batches_of_every_operand(float64):
     """vmap over either operand or both, and over axes that are not the first; derivatives, too."""
     x, beta = jnp.asarray(Z), jnp.array([0.5, 2.0])

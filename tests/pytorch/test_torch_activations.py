@@ -211,6 +211,23 @@ def test_in_place(name):
             total.backward()
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_tensors_that_are_negated_lazily(name, dtype):
+    """Those with torch's negative bit, such as ``z.conj().imag``, hold minus their numbers."""
+    function, x = getattr(st, name), samples(dtype)
+    for lazy, plain in ((torch._neg_view(x.clone()), -x), (torch._neg_view(x.clone())[:, ::2], -x[:, ::2])):
+        assert lazy.is_neg()
+        expected = function(plain)
+        assert torch.equal(function(lazy), expected)
+        assert torch.equal(function.vjp(lazy, lazy), function.vjp(plain, plain))
+        leaf = lazy.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(leaf), leaf, lazy)
+        assert torch.equal(gradient, function.vjp(plain, plain))
+        assert function(lazy, inplace=True) is lazy
+        assert torch.equal(lazy, expected)
+
+
 def test_saved_memory_is_one_tensor_that_exists_anyway():
     for name in NAMES:
         saved = []

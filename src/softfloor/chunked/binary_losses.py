@@ -12,7 +12,7 @@ from ..binary_losses import check_labels, check_weights
 from ..layout import as_logits
 from ..losses import check_cotangent, check_reduction, exact_sum, total_of
 from .maps import begins_of, map_blocks, map_whole
-from .operands import along, as_chunks, logits_of, upstream_of
+from .operands import along, as_chunks, check_sizes, logits_of, upstream_of
 
 #: A sum of losses, unevaluated: the nearest float64, and what is missing.
 TOTAL = np.dtype([("high", np.float64), ("low", np.float64)])
@@ -43,19 +43,15 @@ def sigmoid_cross_entropy_vjp(
 
 def _operands(function: Any, z: Any, labels: Any, pos_weight: Any, weight: Any) -> tuple[Any, ...]:
     """Logits, labels and weights, cut alike; numbers are looked at now if they are there, else when computed."""
+    check_sizes(function, z=z, labels=labels, pos_weight=pos_weight, weight=weight)
     name, logits = function.name, logits_of(function, z)
     targets = _checked(name, as_logits(name, "labels", labels), check_labels)
     if targets.shape != logits.shape:
         raise ValueError(f"{name}: labels have shape {targets.shape}; the logits have {logits.shape}")
-    operands = [logits, along(targets, logits.shape, logits.chunks)]
+    operands = [logits, along(function, "labels", targets, logits)]
     for operand, value in (("pos_weight", pos_weight), ("weight", weight)):
         numbers = _checked(name, as_logits(name, operand, value), check_weights, name=operand)
-        try:
-            operands.append(along(numbers, logits.shape, logits.chunks))
-        except ValueError:
-            raise ValueError(
-                f"{name}: {operand} has shape {numbers.shape}, which does not broadcast to {logits.shape}"
-            ) from None
+        operands.append(along(function, operand, numbers, logits))
     return tuple(operands)
 
 
@@ -84,7 +80,7 @@ def _gradient(function: Any, operands: tuple[Any, ...], cotangent: Any, reductio
     logits = operands[0]
     count = max(1, logits.size) if reduction == "mean" else 1
     upstream, scalar = da.asarray(cotangent), np.ndim(cotangent) == 0
-    upstream = upstream.reshape((1,) * logits.ndim) if scalar else along(upstream, logits.shape, logits.chunks)
+    upstream = upstream.reshape((1,) * logits.ndim) if scalar else along(function, "cotangent", upstream, logits)
     settings = {"function": function, "count": count, "scalar": scalar}
     return map_blocks(_gradient_of_block, logits.dtype, *operands, upstream, **settings)
 

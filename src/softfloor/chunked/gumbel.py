@@ -10,7 +10,7 @@ from ..gumbel import generator
 from ..layout import EmptyRows, Layout, check_temperature
 from ..soft_maximum import softmax
 from .maps import map_blocks
-from .operands import axes_of, filled, gathered, logits_of
+from .operands import axes_of, check_sizes, filled, gathered, logits_of
 from .soft_maximum import softmax_vjp
 
 
@@ -18,8 +18,9 @@ def gumbel_softmax_call(
     function: Any, z: Any, axis: Any, rng: Any, hard: bool, where: Any, temperature: float, dtype: Any, empty: Any
 ) -> Any:
     logits = logits_of(function, z, where, dtype)
+    check_sizes(function, z=logits)
     axes = axes_of(logits, axis)
-    logits = gathered(logits, axes)
+    logits = gathered(function, logits, axes)
     temperature = check_temperature(temperature)
     EmptyRows.check(function.name, empty)  # before anything is drawn
     seed = generator(function.name, rng).integers(2**63)

@@ -13,7 +13,7 @@ from ..loss_options import LossOptions
 from ..losses import check_reduction, total_of
 from .losses import IGNORED, checked_labels, divisor_of, picked, weights_of
 from .maps import begins_of, map_blocks, map_whole
-from .operands import axes_of, logits_of, per_row
+from .operands import axes_of, check_sizes, logits_of, per_row
 
 
 def nll_call(function: Any, **arguments: Any) -> Any:
@@ -37,6 +37,7 @@ class _Problem:
         reduction: str,
     ) -> None:
         check_reduction(reduction)
+        check_sizes(function, log_probabilities=log_probabilities, labels=labels)
         self.q, self.reduction = logits_of(function, log_probabilities, name="log_probabilities"), reduction
         options = LossOptions(function.name, weight, ignore_index, largest_weight=LARGEST_WEIGHT)
         (self.axis,) = axes_of(self.q, operator.index(axis))

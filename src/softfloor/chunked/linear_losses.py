@@ -14,7 +14,7 @@ from ..linear_losses import LinearLayer, check_scratch_bytes
 from ..losses import check_cotangent, softmax_cross_entropy
 from .losses import IGNORED, Problem, checked_labels
 from .maps import merge
-from .operands import as_chunks, upstream_of
+from .operands import as_chunks, check_sizes, upstream_of
 
 
 def linear_cross_entropy_call(function: Any, **arguments: Any) -> Any:
@@ -44,6 +44,7 @@ class _Layer(LinearLayer):
         ignore_index: int | None,
         scratch_bytes: int,
     ) -> None:
+        check_sizes(function, hidden=hidden, weight=weight, labels=labels, bias=bias)
         super().__init__(function.name, as_chunks(hidden), as_chunks(weight), None if bias is None else as_chunks(bias))
         targets = labels if isinstance(labels, da.Array) else np.asanyarray(labels)
         self.check_labels(targets)

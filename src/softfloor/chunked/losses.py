@@ -14,7 +14,7 @@ from ..layout import Layout
 from ..loss_options import LossOptions
 from ..losses import check_class_labels, check_cotangent, check_reduction, exact_sum, reduced
 from .maps import begins_of, map_blocks, map_whole, merge
-from .operands import axes_of, gathered, is_cut, logits_of, per_row, upstream_of
+from .operands import axes_of, check_sizes, gathered, is_cut, logits_of, per_row, upstream_of
 from .states import finish, state_of
 
 #: The label of a row that is ignored, whatever label the caller ignores.
@@ -48,6 +48,7 @@ class Problem:
         check_reduction(reduction)
         self.function, self.reduction = function, reduction
         given = LossOptions(function.name, **options)
+        check_sizes(function, z=z, labels=labels)
         self.logits = logits_of(function, z)
         (self.axis,) = self.axes = axes_of(self.logits, operator.index(axis))
         classes = self.logits.shape[self.axis]
@@ -56,7 +57,7 @@ class Problem:
         probabilities = targets.shape == self.logits.shape
         # What needs sums of products over the row, which are no sums of terms in (0, 1], and capped logits.
         if probabilities or given.label_smoothing > 0 or given.z_loss > 0 or given.softcap < math.inf:
-            self.logits = gathered(self.logits, self.axes)
+            self.logits = gathered(function, self.logits, self.axes)
         self.cut = is_cut(self.logits, self.axes)
         #: For the NumPy function, which has whole rows.
         self.whole: dict[str, Any] = {"function": function, "axis": self.axis, "probabilities": probabilities}

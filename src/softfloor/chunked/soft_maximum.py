@@ -7,9 +7,9 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from ..layout import Layout, check_temperature
+from ..layout import check_temperature
 from .maps import map_blocks
-from .operands import axes_of, cotangent_of, filled, is_cut, logits_of, per_row
+from .operands import axes_of, cotangent_of, cotangent_per_row, filled, is_cut, logits_of
 from .states import finish, state_of, vjp_of_products
 
 
@@ -53,8 +53,7 @@ def logsumexp_vjp(function: Any, z: Any, cotangent: Any, axis: Any, where: Any, 
     temperature = check_temperature(temperature)
     logits = logits_of(function, z, where)
     axes = axes_of(logits, axis)
-    upstream = cotangent_of(function, cotangent, logits, Layout(logits.shape, axes).outer_shape)
-    upstream = per_row(upstream, logits, axes)
+    upstream = cotangent_per_row(function, cotangent, logits, axes)
     dtype = np.result_type(logits.dtype, upstream.dtype)
     settings = {"function": function, "axes": axes, "temperature": temperature}
     if is_cut(logits, axes):
@@ -69,7 +68,7 @@ def softmax_vjp(function: Any, p: Any, cotangent: Any, axis: Any, temperature: f
     temperature = check_temperature(temperature)
     output = logits_of(function, p, name="p")
     axes = axes_of(output, axis)
-    upstream = cotangent_of(function, cotangent, output, output.shape).rechunk(output.chunks)
+    upstream = cotangent_of(function, cotangent, output)
     if is_cut(output, axes):
         return vjp_of_products(function, output, upstream, axes, temperature)
     dtype = np.result_type(output.dtype, upstream.dtype)

@@ -17,7 +17,7 @@ from ..catalogue.record import Facts
 from . import documentation
 from .differentiable import Differentiable
 from .duals import Dual, parts
-from .operands import as_floats, unknown_parameters, wide
+from .operands import as_floats, narrow, unknown_parameters, wide
 
 #: Which derivative: the variables it is taken in, one after another; 0 is x, then come the parameters. () is the value.
 Order = tuple[int, ...]
@@ -83,7 +83,7 @@ class Function:
             floats = as_floats(self.__name__, ("x", *self.parameters), operands)
             dtype = floats[0].dtype
             function = differentiable(record.name, order, dtype.itemsize > 2)
-            return function(*map(wide, floats)).astype(dtype)
+            return narrow(function(*map(wide, floats)), dtype, operands)
 
         compiled.__name__ = record.name
         self._compiled = jax.jit(compiled)
@@ -154,8 +154,9 @@ class Activation(Function):
         >>> float(sj.relu.vjp(2.0, 3.0))
         3.0
         """
-        x, cotangent = as_floats(f"{self.name}.vjp", ("x", "cotangent"), (x, cotangent))
-        return (wide(cotangent) * self.derivative(wide(x), **parameters)).astype(x.dtype)
+        given = x, cotangent
+        x, cotangent = as_floats(f"{self.name}.vjp", ("x", "cotangent"), given)
+        return narrow(wide(cotangent) * self.derivative(wide(x), **parameters), x.dtype, given)
 
     def parameter_derivative(self, x: Any, parameter: str, /, **parameters: Any) -> Any:
         """The derivative in a parameter: ``silu.parameter_derivative(x, "beta", beta=1.5)``.

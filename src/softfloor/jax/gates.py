@@ -14,7 +14,7 @@ import softfloor
 from .. import gates as numpy_side
 from ..packed import GATES_OF_PACKED, LAYOUTS
 from .activations import differentiable
-from .operands import as_array, as_floats, unknown_parameters, wide
+from .operands import as_array, as_floats, narrow, unknown_parameters, wide
 
 
 def _at_most(x: Any, limit: Any) -> Any:
@@ -43,12 +43,13 @@ def _softcapped(gate: Any, up: Any, parameters: tuple[Any, ...]) -> Any:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _computed(unit: numpy_side.GatedUnit, after: bool, gate: Any, up: Any, parameters: tuple[Any, ...]) -> Any:
-    gate, up = as_floats(unit.name, unit.operands, (gate, up))
+    given = gate, up
+    gate, up = as_floats(unit.name, unit.operands, given)
     dtype, (gate, up) = gate.dtype, map(wide, (gate, up))
     parameters = tuple(jnp.asarray(parameter, gate.dtype) for parameter in parameters)
     if unit.record.softcaps:
-        return _softcapped(gate, up, parameters).astype(dtype)
-    return _clamped(unit.activation, after, gate, up, parameters).astype(dtype)
+        return narrow(_softcapped(gate, up, parameters), dtype, given)
+    return narrow(_clamped(unit.activation, after, gate, up, parameters), dtype, given)
 
 
 class GatedUnit:

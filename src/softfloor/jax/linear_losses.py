@@ -13,6 +13,7 @@ from jax import lax
 from . import softmaxes
 from .axes import logits_of
 from .loss_options import Reduction, check_reduction, chosen_classes, class_labels, integer_or_none, reduced
+from .meshes import left_to_compiler
 from .operands import wide
 
 SCRATCH_BYTES = 192 * 2**20
@@ -111,6 +112,22 @@ def _compiled(
     scratch_bytes: int,
     precision: Any,
 ) -> Any:
+    def function(hidden: Any, weight: Any, bias: Any, labels: Any) -> Any:
+        return _in_chunks(hidden, weight, bias, labels, ignored, reduction, scratch_bytes, precision)
+
+    return left_to_compiler(function, (hidden, weight, bias, labels), like=labels if reduction == "none" else None)
+
+
+def _in_chunks(
+    hidden: Any,
+    weight: Any,
+    bias: Any,
+    labels: Any,
+    ignored: int | None,
+    reduction: Reduction,
+    scratch_bytes: int,
+    precision: Any,
+) -> Any:
     operands = [operand for operand in (hidden, weight, bias) if operand is not None]
     narrow = jnp.result_type(*operands)
     dtype = wide(jnp.zeros((), narrow)).dtype
@@ -172,11 +189,13 @@ def _losses(layer: _Layer, rows: Any, weight: Any, bias: Any, labels: Any) -> An
 
 
 def _forward(layer: _Layer, *operands: Any) -> tuple[Any, tuple[Any, ...]]:
-    return _losses(layer, *operands), operands
+    # Inside `jax.lax.scan`, second derivatives of jax 0.10 take constants of the loop for operands that are kept as
+    # they came; one in another shape, which costs nothing, is kept as a result.
+    return _losses(layer, *operands), tuple(jnp.expand_dims(operand, 0) for operand in operands)
 
 
-def _backward(layer: _Layer, operands: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    rows, weight, bias, labels = operands
+def _backward(layer: _Layer, kept: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
+    rows, weight, bias, labels = operands = [jnp.squeeze(operand, 0) for operand in kept]
 
     def step(totals: tuple[Any, Any], chunk: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], Any]:
         hidden, targets, cotangent = chunk

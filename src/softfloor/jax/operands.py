@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -44,6 +45,14 @@ def as_floats(function: str, names: Iterable[str], values: Iterable[Any]) -> tup
 def wide(x: Any) -> Any:
     """x in the dtype it is computed in: the half precisions in float32, so that results are rounded once."""
     return x if x.dtype.name == "float64" else x.astype(jnp.float32)
+
+
+def narrow(result: Any, dtype: Any, operands: Iterable[Any]) -> Any:
+    """The result in that dtype; weakly typed, as those of `jax.numpy`, if all operands are, as Python numbers are."""
+    result = result.astype(dtype)
+    if not all(jnp.asarray(operand).weak_type for operand in operands):
+        return result
+    return lax.convert_element_type_p.bind(result, new_dtype=result.dtype, weak_type=True, sharding=None)
 
 
 def unknown_parameters(function: str, given: Iterable[str], known: tuple[str, ...]) -> NoReturn:

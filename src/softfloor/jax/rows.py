@@ -29,7 +29,7 @@ def _along(
     check_empty(function, empty)
     logits = masked(function, sign * logits_of(function, "z", z, dtype), where)
     axes = axes_of(function, axis, logits.ndim)
-    return _compiled(name, logits, temperature_of(function, temperature), axes, empty), axes
+    return _compiled(name, logits, temperature_of(function, temperature, logits), axes, empty), axes
 
 
 def softmax(
@@ -72,7 +72,8 @@ def softmax(
     TypeError
         If a dtype is complex, or the mask not boolean.
     ValueError
-        If the temperature is known and not positive, or the mask does not broadcast.
+        If the temperature is known and not positive, or it or its reciprocal is no normal number of the dtype computed
+        in; or if the mask does not broadcast.
 
     Notes
     -----

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from .axes import Axes, Axis, axes_of, logits_of, masked, temperature_of
 from .differentiable import Differentiable
+from .meshes import left_to_compiler
 from .operands import wide
 from .softmaxes import change
 
@@ -119,16 +120,20 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sparsemax": _sparsemax, "en
 
 @partial(jax.jit, static_argnames=("name", "axes"))
 def _compiled(name: str, z: Any, temperature: Any, axes: Axes) -> Any:
-    rows, logits = Rows(z.shape, axes), wide(z)
     if not z.size:
         return z
-    temperature = jnp.asarray(temperature, logits.dtype)
-    return rows.back(_FUNCTIONS[name](rows.of(logits), temperature)).astype(z.dtype)
+    rows = Rows(z.shape, axes)
+
+    def function(z: Any, temperature: Any) -> Any:
+        logits = wide(z)
+        return rows.back(_FUNCTIONS[name](rows.of(logits), jnp.asarray(temperature, logits.dtype))).astype(z.dtype)
+
+    return left_to_compiler(function, (z, temperature), like=z)
 
 
 def _along(name: str, z: Any, axis: Axis, where: Any, temperature: Any, dtype: Any) -> Any:
     logits = masked(name, logits_of(name, "z", z, dtype), where)
-    return _compiled(name, logits, temperature_of(name, temperature), axes_of(name, axis, logits.ndim))
+    return _compiled(name, logits, temperature_of(name, temperature, logits), axes_of(name, axis, logits.ndim))
 
 
 def sparsemax(z: Any, axis: Axis = -1, *, where: Any = None, temperature: Any = 1.0, dtype: Any = None) -> Any:

@@ -11,6 +11,7 @@ from .. import activation as numpy_side
 from ..catalogue import record as records
 from .arrays import array_of, at_addresses, elementwise, tensor_of
 from .operators import DTYPES, Operator, backwards, is_distributed, keep, unobserved
+from .second_order import pulled, pushed
 
 _XP = formula.torch()
 
@@ -132,7 +133,7 @@ class Activation:
 
     def _in_place(self, x: torch.Tensor, operands: tuple[Any, ...]) -> torch.Tensor:
         numbers = not any(isinstance(value, torch.Tensor) for value in operands)
-        if numbers and unobserved(x) and x.is_contiguous():
+        if numbers and unobserved(x) and x.is_contiguous() and not (x.is_neg() or x._is_zerotensor()):
             array = array_of(x)
             self._function(array, out=array, **dict(zip(self.parameters, operands, strict=True)))
             torch.autograd.graph.increment_version(x)
@@ -252,8 +253,20 @@ class _Vjp(_Elementwise):
         of_x = in_wide_precision(product, x, cotangent, *parameters)
         if not self.learnable:
             return of_x
-        slopes = [self.record.parameter_slopes[name] for name in self.names]
-        return (of_x, *[cotangent * slope(_XP, x, *parameters) for slope in slopes])
+
+        def product_with(slope: Any) -> Any:
+            return lambda x, cotangent, *parameters: cotangent * slope(x, *parameters)
+
+        _, *others = self.slopes()
+        return (of_x, *[in_wide_precision(product_with(slope), x, cotangent, *parameters) for slope in others])
+
+    def slopes(self) -> list[Any]:
+        """In x, and in each parameter."""
+
+        def with_limit(slope: Any) -> Any:
+            return lambda x, *parameters: limit_where_undefined(lambda x: slope(_XP, x, *parameters), x, 1e18)
+
+        return [self.slope, *[with_limit(self.record.parameter_slopes[name]) for name in self.names]]
 
     def slope(self, x: Any, *parameters: Any) -> Any:
         # 0 * x makes floats of relu's 0 and 1, and NaN of NaN.
@@ -261,7 +274,10 @@ class _Vjp(_Elementwise):
 
     def backward(self, ctx: Any, *second: Any) -> Any:
         if self.learnable:
-            return super().backward(ctx, *second)
+            x, cotangent, *parameters = ctx.saved_tensors
+            of_operands, of_cotangent = pulled(self.slopes(), (x, *parameters), cotangent, second, wide_dtype(x))
+            of_x, *of_others = of_operands
+            return (of_x, of_cotangent, *of_others)
         (x, cotangent), parameters = ctx.saved_tensors, ctx.others[2:]
         of_x = of_cotangent = None
         if ctx.needs_input_grad[-2 - len(parameters)]:
@@ -272,7 +288,10 @@ class _Vjp(_Elementwise):
 
     def jvp(self, ctx: Any, *tangents: Any) -> Any:
         if self.learnable:
-            return super().jvp(ctx, *tangents)
+            x, cotangent, *parameters = ctx.saved_tensors
+            of_x, of_cotangent, *of_others = tangents
+            operands, given = (x, *parameters), (of_x, *of_others)
+            return pushed(self.slopes(), operands, cotangent, given, of_cotangent, wide_dtype(x))
         (x, cotangent), parameters = ctx.saved_tensors, ctx.others[2:]
         of_x, of_cotangent = tangents[:2]
         through_x = None if of_x is None else of_x * cotangent * self._bend(x, parameters)
@@ -297,19 +316,28 @@ def in_wide_precision(function: Any, x: Any, *others: Any) -> Any:
 
     float16 has a range that float32 covers. Devices that have no float64 compute in float32.
     """
-    has_float64 = x.device.type != "mps" and (x.device.type != "xpu" or torch.xpu.get_device_properties().has_fp64)
-    if x.dtype is torch.float64 or x.dtype is torch.float16 or not has_float64:
-        return in_working_precision(function, x, *others)
-    wide = [other.double() if isinstance(other, torch.Tensor) else other for other in (x, *others)]
-    return function(*wide).to(x.dtype)
+    return _computed_in(wide_dtype(x), function, x, *others)
 
 
 def in_working_precision(function: Any, x: Any, *others: Any) -> Any:
     """The function computed in float32 where x is float16 or bfloat16, then rounded, as torch's own kernels do."""
-    if x.dtype not in (torch.float16, torch.bfloat16):
+    return _computed_in(working_dtype(x), function, x, *others)
+
+
+def _computed_in(dtype: Any, function: Any, x: Any, *others: Any) -> Any:
+    if x.dtype is dtype:
         return function(x, *others)
-    wide = [other.float() if isinstance(other, torch.Tensor) else other for other in (x, *others)]
+    wide = [other.to(dtype) if isinstance(other, torch.Tensor) else other for other in (x, *others)]
     return function(*wide).to(x.dtype)
+
+
+def wide_dtype(x: Any) -> Any:
+    has_float64 = x.device.type != "mps" and (x.device.type != "xpu" or torch.xpu.get_device_properties().has_fp64)
+    return working_dtype(x) if x.dtype is torch.float16 or not has_float64 else torch.float64
+
+
+def working_dtype(x: Any) -> Any:
+    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
 
 
 def limit_where_undefined(function: Any, x: Any, far: float) -> Any:

@@ -14,7 +14,8 @@ import softfloor
 
 from .. import formula
 from ..catalogue import ACTIVATIONS, gates
-from .activations import in_working_precision, limit_where_undefined
+from . import second_order
+from .activations import in_working_precision, limit_where_undefined, working_dtype
 from .arrays import array_of, elementwise, empty_like, tensor_of
 from .operators import Operator
 
@@ -56,7 +57,8 @@ def _keywords(unit: Any, parameters: Any) -> dict[str, float]:
 def halves(x: Any, dim: int, interleaved: bool, gate_first: bool) -> tuple[Any, Any]:
     """Gate and up in a packed tensor, as views."""
     if interleaved:
-        first, second = x.unflatten(dim, (-1, 2)).unbind(dim + 1)
+        before = (slice(None),) * dim
+        first, second = x[(*before, slice(0, None, 2))], x[(*before, slice(1, None, 2))]
     else:
         first, second = x.chunk(2, dim) if x.shape[dim] else (x, x)
     return (first, second) if gate_first else (second, first)
@@ -67,16 +69,11 @@ def joined(gate: Any, up: Any, dim: int, interleaved: bool, gate_first: bool) ->
     return torch.stack(parts, dim + 1).flatten(dim, dim + 1) if interleaved else torch.cat(parts, dim)
 
 
-class _Known(Operator):
-    """Where a formula's own derivative is infinity times zero, it is the limit, zero; NaN stays."""
-
-    def backward(self, ctx: Any, *cotangents: Any) -> Any:
-        nan = functools.reduce(torch.logical_or, [torch.isnan(t).any() for t in ctx.saved_tensors])
-        gradients = super().backward(ctx, *cotangents)
-        return tuple([g if g is None else torch.where(g.isnan() & ~nan, torch.zeros_like(g), g) for g in gradients])
+def _with_parameters(slope: Any, parameters: Any, gate: Any, up: Any) -> Any:
+    return slope(_XP, gate, up, *parameters)
 
 
-class Vjp(_Known):
+class Vjp(Operator):
     def __init__(self) -> None:
         super().__init__("gated_vjp", f"(Tensor gate, Tensor up, Tensor cotangent, {_UNIT}) -> (Tensor, Tensor)")
 
@@ -88,15 +85,36 @@ class Vjp(_Known):
         return results
 
     def formula(self, gate: Any, up: Any, cotangent: Any, unit: str, parameters: Any, clamp_after: bool) -> Any:
-        _, *slopes = _formulas(unit, clamp_after)
-
         def product(slope: Any) -> Any:
-            return lambda gate, up, cotangent: cotangent * slope(_XP, gate, up, *parameters)
+            return lambda gate, up, cotangent: cotangent * slope(gate, up)
 
+        slopes = self._slopes(unit, parameters, clamp_after)
         return tuple([in_working_precision(product(slope), gate, up, cotangent) for slope in slopes])
 
     def fake(self, gate: Any, up: Any, *args: Any) -> Any:
         return torch.empty_like(gate), torch.empty_like(up)
+
+    def backward(self, ctx: Any, *second: Any) -> Any:
+        gate, up, cotangent = ctx.saved_tensors
+        of_operands, of_cotangent = self.pulled(gate, up, cotangent, second, *ctx.others[3:])
+        return (*of_operands, of_cotangent, None, None, None)
+
+    def jvp(self, ctx: Any, *tangents: Any) -> Any:
+        gate, up, cotangent = ctx.saved_tensors
+        return self.pushed(gate, up, cotangent, *tangents[:3], *ctx.others[3:])
+
+    def pulled(self, gate: Any, up: Any, cotangent: Any, second: Any, *rest: Any) -> Any:
+        return second_order.pulled(self._slopes(*rest), (gate, up), cotangent, second, working_dtype(gate))
+
+    def pushed(
+        self, gate: Any, up: Any, cotangent: Any, of_gate: Any, of_up: Any, of_cotangent: Any, *rest: Any
+    ) -> Any:
+        tangents, dtype = (of_gate, of_up), working_dtype(gate)
+        return second_order.pushed(self._slopes(*rest), (gate, up), cotangent, tangents, of_cotangent, dtype)
+
+    def _slopes(self, unit: str, parameters: Any, clamp_after: bool) -> list[Any]:
+        _, *slopes = _formulas(unit, clamp_after)
+        return [functools.partial(_with_parameters, slope, parameters) for slope in slopes]
 
     def vmap(self, info: Any, in_dims: Any, gate: Any, up: Any, cotangent: Any, *args: Any) -> Any:
         return self(*_batched(in_dims, gate, up, cotangent), *args), (0, 0)
@@ -139,7 +157,7 @@ def _batched(in_dims: Any, *tensors: Any) -> Any:
     return torch.broadcast_tensors(*moved)
 
 
-class PackedVjp(_Known):
+class PackedVjp(Operator):
     def __init__(self) -> None:
         packing = "int dim, bool interleaved, bool gate_first"
         super().__init__("gated_packed_vjp", f"(Tensor x, Tensor cotangent, {packing}, {_UNIT}) -> Tensor")
@@ -161,6 +179,16 @@ class PackedVjp(_Known):
 
     def fake(self, x: Any, *args: Any) -> Any:
         return torch.empty_like(x)
+
+    def backward(self, ctx: Any, second: Any) -> Any:
+        (x, cotangent), (packing, rest) = ctx.saved_tensors, (ctx.others[2:5], ctx.others[5:])
+        of_operands, of_cotangent = VJP.pulled(*halves(x, *packing), cotangent, halves(second, *packing), *rest)
+        return (joined(*of_operands, *packing), of_cotangent, *[None] * 6)
+
+    def jvp(self, ctx: Any, of_x: Any, of_cotangent: Any, *_: Any) -> Any:
+        (x, cotangent), (packing, rest) = ctx.saved_tensors, (ctx.others[2:5], ctx.others[5:])
+        of_operands = (None, None) if of_x is None else halves(of_x, *packing)
+        return joined(*VJP.pushed(*halves(x, *packing), cotangent, *of_operands, of_cotangent, *rest), *packing)
 
     def vmap(self, info: Any, in_dims: Any, x: Any, cotangent: Any, dim: int, *args: Any) -> Any:
         x, cotangent = _with_batch(info, in_dims[0], x), _with_batch(info, in_dims[1], cotangent)

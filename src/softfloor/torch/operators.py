@@ -24,7 +24,9 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _transforms_active = torch._C._are_functorch_transforms_active
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing_state = torch._C._get_tracing_state
+_is_excluded, _BATCHED = torch._C._dispatch_tls_is_dispatch_key_excluded, torch._C.DispatchKey.FuncTorchBatched
 _is_compiling = torch.compiler.is_compiling
+_stands_for_others = torch._C._functorch.is_legacy_batchedtensor
 _Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
 #: Types of options, which are never tensors.
 _OPTIONS = frozenset({float, int, str, bool, list, type(None)})
@@ -116,9 +118,11 @@ class Operator:
             on_cpu = all(value.is_cpu for value in args if isinstance(value, torch.Tensor))
             return self.op(*args) if on_cpu else self.to_fuse(*args)
         if _transforms_active():
-            return _Transformed.apply(self, *args)
+            # In torch.library's rule for vmap, which excludes that key, only ops may be called.
+            return self.op(*args) if _is_excluded(_BATCHED) else _Transformed.apply(self, *args)
         if not plain(args):
-            return self.op(*args)
+            # torch.library has no forward mode: a tangent would be lost in the op.
+            return self.op(*args) if forward_ad._current_level < 0 else _Transformed.apply(self, *args)
         return _Eager.apply(self, *args) if _differentiated(args) else self.of_plain(*args)
 
     def to_fuse(self, *args: Any) -> Any:
@@ -165,8 +169,10 @@ def is_distributed(value: Any) -> bool:
 
 
 def unobserved(*tensors: Any) -> bool:
-    """Whether nobody would notice if these were handled without a word to torch: no tracing, no derivatives."""
-    return not _is_compiling() and not _transforms_active() and plain(tensors) and not _differentiated(tensors)
+    """Whether nobody would notice if these were handled without a word to torch: no tracing, derivatives or batch."""
+    if _is_compiling() or _transforms_active() or not plain(tensors) or _differentiated(tensors):
+        return False
+    return not any(map(_stands_for_others, tensors))
 
 
 def _differentiated(args: Any) -> bool:
@@ -231,11 +237,23 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
-        return ctx.operator.jvp(ctx, *tangents)
+        # torch switches forward mode off here, for the transforms outside of this one as well.
+        with forward_ad._set_fwd_grad_enabled(True):
+            return ctx.operator.jvp(_Primals(ctx), *tangents)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, operator: Operator, *args: Any) -> Any:
         return operator.vmap(info, in_dims[1:], *args)
+
+
+class _Primals:
+    """What a function saved, without the tangents of the transform whose rule runs."""
+
+    def __init__(self, ctx: Any) -> None:
+        self.saved_tensors = tuple(
+            [None if tensor is None else forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors]
+        )
+        self.__dict__.update(ctx.__dict__)
 
 
 class _Formula(torch.autograd.Function):

@@ -35,9 +35,7 @@ def print_report(report: Report, console: Console) -> None:
 
 def _cards(report: Report, console: Console) -> None:
     for card in report.cards:
-        table = Table(
-            title=f"{card.name}  ·  {card.title}", title_justify="left", show_header=False, title_style="bold"
-        )
+        table = Table(title=f"{card.name}: {card.title}", title_justify="left", show_header=False, title_style="bold")
         table.add_column(style="dim")
         table.add_column(overflow="fold")
         table.add_row("value", escape(card.formula))

@@ -1,0 +1,127 @@
+// Rows of float64 that lie side by side: what wide_row.hpp does for one row is done here for the same entry of each, in
+// the same steps and order, and so with the same bits. What a row needs once, its reciprocal and logarithm, is computed
+// for all of them in vectors, too.
+#pragma once
+#include "tile_order.hpp"
+#include "wide_row.hpp"
+
+namespace softfloor {
+namespace {
+
+// Pairs in vectors: the parts apart.
+template <size_t count> struct Pairs {
+    alignas(64) double high[count], low[count];
+    SOFTFLOOR_INLINE void set(size_t k, Pair x) { high[k] = x.hi, low[k] = x.lo; }
+    SOFTFLOOR_INLINE Pair operator[](size_t k) const { return Pair(high[k], low[k]); }
+};
+
+template <class T> struct WideColumns {
+    using Entry = T;
+    using N = Pair;
+    static constexpr size_t most = most_columns;
+
+    TileOrder::Tile taken, following;
+    size_t n, count = 0;
+    Strided x;
+    double sign;  // times what is read
+    alignas(64) double maximum[most], ties[most];
+    Pairs<most> inverse_temperatures, others, inverse_totals, logs_of_totals, factors, sums[lanes];
+
+    explicit WideColumns(size_t length) : n(length) {}
+
+    template <bool apart, bool negative = false>
+    bool load(const Strided& logits, size_t, size_t row_count, const Strided* temperature) {
+        x = logits, count = row_count, sign = negative ? -1.0 : 1.0;
+        for (size_t k = 0; k < count; ++k) {
+            inverse_temperatures.set(k, inverse_of<N>(temperature ? temperature_at(*temperature, k) : 1.0));
+            maximum[k] = -infinity, ties[k] = 0.0;
+        }
+        for (size_t i = 0; i < n; ++i) {
+            ask_ahead<T>(x, 0, i, count);
+            each(i, [&](size_t k, double value)
+                        __attribute__((always_inline)) { maximum[k] = value > maximum[k] ? value : maximum[k]; });
+        }
+        for (size_t i = 0; i < n; ++i)
+            each(i, [&](size_t k, double value) __attribute__((always_inline)) { ties[k] += value == maximum[k]; });
+        return true;
+    }
+
+    // Every maximum is kept apart in any case; here, logarithms of the totals are asked for.
+    template <bool apart> void add_terms() {
+        sum_up<apart, false>([](const WideRow<T>& row, size_t, size_t, double value)
+                                 __attribute__((always_inline)) { return row.exponential(row.depth(value)); });
+    }
+    // Terms wait in the result for the sum, times 2^stored_power.
+    template <bool apart> void keep_terms(const Strided& out) {
+        sum_up<apart, true>([&](const WideRow<T>& row, size_t k, size_t i, double value)
+                                __attribute__((always_inline)) {
+                                    N term = row.stored_exponential(row.depth(value));
+                                    reinterpret_cast<T*>(out.at(0, i))[k] = head(term);
+                                    return times_power_of_two(term, power_of_two(-row.stored_power));
+                                });
+    }
+
+    double entry(size_t k, size_t i) const { return sign * *reinterpret_cast<const T*>(x.at(k, i)); }
+    SOFTFLOOR_INLINE WideRow<T> row(size_t k) const {
+        WideRow<T> result;
+        result.inverse_temperature = inverse_temperatures[k];
+        result.maximum = maximum[k], result.ties = ties[k], result.others = others[k];
+        return result;
+    }
+    N inverse_total(size_t k) const { return inverse_totals[k]; }
+    N log_of_total(size_t k) const { return logs_of_totals[k]; }
+
+    template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
+        for_each(count, [&](size_t k) {
+            factors.set(k, times_power_of_two(factor(k), power_of_two(-WideRow<T>::stored_power)));
+        });
+        for (size_t i = 0; i < n; ++i) {
+            T* to = reinterpret_cast<T*>(out.at(0, i));
+            ask_ahead<T, true>(out, 0, i, count);
+            for_each(count, [&](size_t k) { to[k] = Format<T>::store(Pair(to[k]) * factors[k]); });
+        }
+        return true;
+    }
+    bool write_log(const Strided& out) {
+        for (size_t i = 0; i < n; ++i) {
+            T* to = reinterpret_cast<T*>(out.at(0, i));
+            ask_ahead<T>(x, 0, i, count);
+            ask_ahead<T, true>(out, 0, i, count);
+            each(i, [&](size_t k, double value)
+                        __attribute__((always_inline)) { to[k] = row(k).log_of_share(value, logs_of_totals[k]); });
+        }
+        return true;
+    }
+    void replace(const Strided& out, size_t k, size_t entry, N value) {
+        *reinterpret_cast<T*>(out.at(k, entry)) = Format<T>::store(value);
+    }
+    void finish() {}
+
+  private:
+    // body(row, value) for an entry of all rows.
+    template <class Body> SOFTFLOOR_INLINE void each(size_t i, Body body) const {
+        const T* from = reinterpret_cast<const T*>(x.at(0, i));
+        for_each(count, [&](size_t k) __attribute__((always_inline)) { body(k, sign * from[k]); });
+    }
+    template <bool logarithms, bool inverses, class Term> SOFTFLOOR_INLINE void sum_up(Term term) {
+        const size_t filled = n < lanes ? n : lanes;
+        for (size_t i = 0; i < filled; ++i) for_each(count, [&](size_t k) { sums[i].set(k, 0.0); });
+        for (size_t i = 0; i < n; ++i) {
+            Pairs<most>& sum = sums[i % lanes];
+            each(i, [&](size_t k, double value) __attribute__((always_inline)) {
+                N summand = term(row(k), k, i, value);
+                summand = select(value == maximum[k], N(0.0), summand);
+                Pair total = two_sum(sum.high[k], summand.hi);
+                sum.set(k, {total.hi, sum.low[k] + (total.lo + summand.lo)});
+            });
+        }
+        for_each(count, [&](size_t k) { others.set(k, 0.0); });
+        for (size_t i = 0; i < filled; ++i)
+            for_each(count, [&](size_t k) { others.set(k, others[k] + two_sum(sums[i].high[k], sums[i].low[k])); });
+        if constexpr (inverses) for_each(count, [&](size_t k) { inverse_totals.set(k, row(k).inverse_total()); });
+        if constexpr (logarithms) for_each(count, [&](size_t k) { logs_of_totals.set(k, row(k).log_of_total()); });
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
