@@ -279,6 +279,11 @@ class SoftmaxCrossEntropy(RowFunction):
         jacobian : ndarray
             Of shape (..., n).
 
+        Raises
+        ------
+        TypeError
+            If z is a pandas or xarray object: the result has no axes for its labels.
+
         Examples
         --------
         >>> import softfloor as sf

@@ -110,6 +110,11 @@ class Softmax(RowToRow):
         jacobian : ndarray
             Of shape (..., n, n), entry [..., i, j] = dp_i/dz_j, the other axes of z in front.
 
+        Raises
+        ------
+        TypeError
+            If z is a pandas or xarray object: the result has no axes for its labels.
+
         Examples
         --------
         >>> import softfloor as sf
@@ -213,6 +218,11 @@ class LogSoftmax(RowToRow):
         -------
         jacobian : ndarray
             Of shape (..., n, n), entry [..., i, j] = dq_i/dz_j.
+
+        Raises
+        ------
+        TypeError
+            If z is a pandas or xarray object: the result has no axes for its labels.
 
         Examples
         --------
@@ -350,6 +360,11 @@ class Logsumexp(RowFunction):
         -------
         jacobian : ndarray
             Of the shape of z, the axis moved to the end.
+
+        Raises
+        ------
+        TypeError
+            If z is a pandas or xarray object: the result has no axes for its labels.
 
         Examples
         --------

@@ -104,6 +104,11 @@ class Softmin(RowToRow):
         jacobian : ndarray
             Of shape (..., n, n), entry [..., i, j] = dp_i/dz_j, the other axes of z in front.
 
+        Raises
+        ------
+        TypeError
+            If z is a pandas or xarray object: the result has no axes for its labels.
+
         Examples
         --------
         >>> import softfloor as sf

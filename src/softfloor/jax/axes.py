@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .operands import FLOATS, as_array, as_floats, wide
+from .operands import FLOATS, as_array, as_floats, wide_dtype
 
 Axis = int | tuple[int, ...] | None
 Axes = tuple[int, ...]
@@ -71,7 +71,7 @@ def temperature_of(function: str, temperature: Any, logits: Any) -> Any:
     smallest, largest = np.nextafter(0.0, 1.0), np.finfo(np.float64).max
     number_of(function, "temperature", temperature, float(smallest), float(largest), "positive and finite")
     # XLA takes subnormal numbers as 0: neither the temperature nor its reciprocal may be one.
-    dtype = wide(logits).dtype
+    dtype = wide_dtype(logits.dtype)
     tiny = float(np.finfo(dtype).tiny)
     allowed = (
         f"between {tiny:.3g} and {1 / tiny:.3g}, where its reciprocal is a normal {dtype.name} too; scale the logits"

@@ -14,7 +14,7 @@ from . import softmaxes
 from .axes import logits_of
 from .loss_options import Reduction, check_reduction, chosen_classes, class_labels, integer_or_none, reduced
 from .meshes import left_to_compiler
-from .operands import wide
+from .operands import wide_dtype
 
 SCRATCH_BYTES = 192 * 2**20
 
@@ -112,40 +112,27 @@ def _compiled(
     scratch_bytes: int,
     precision: Any,
 ) -> Any:
-    def function(hidden: Any, weight: Any, bias: Any, labels: Any) -> Any:
-        return _in_chunks(hidden, weight, bias, labels, ignored, reduction, scratch_bytes, precision)
+    def losses(hidden: Any, weight: Any, bias: Any, labels: Any) -> Any:
+        operands = [operand for operand in (hidden, weight, bias) if operand is not None]
+        narrow = jnp.result_type(*operands)
+        dtype = wide_dtype(narrow)
+        if bias is None:
+            bias = jnp.zeros(weight.shape[0], dtype)
+        classes, count = weight.shape[0], math.prod(labels.shape)
+        size = max(1, min(count, scratch_bytes // max(1, classes * dtype.itemsize)))
+        kept = labels != ignored if ignored is not None else jnp.ones(labels.shape, bool)
+        # What the rows that fill up the last chunk would cost is charged to nobody.
+        padding = -count % size
+        chunks = (max(1, count) + padding) // size if count else 0
+        flat = jnp.where(kept.reshape(-1, 1), hidden.reshape(count, hidden.shape[-1]), 0).astype(narrow)
+        rows = jnp.pad(flat, ((0, padding), (0, 0))).reshape(chunks, size, hidden.shape[-1])
+        targets = jnp.pad(jnp.where(kept, labels, 0).ravel(), (0, padding)).reshape(chunks, size)
+        layer = _Layer(dtype, precision)
+        each = _losses(layer, *_varying_alike(rows, weight.astype(narrow), bias.astype(dtype), targets))
+        each = jnp.where(kept, each.ravel()[:count].reshape(labels.shape), 0)
+        return reduced(each, reduction, jnp.sum(kept, dtype=dtype))
 
-    return left_to_compiler(function, (hidden, weight, bias, labels), like=labels if reduction == "none" else None)
-
-
-def _in_chunks(
-    hidden: Any,
-    weight: Any,
-    bias: Any,
-    labels: Any,
-    ignored: int | None,
-    reduction: Reduction,
-    scratch_bytes: int,
-    precision: Any,
-) -> Any:
-    operands = [operand for operand in (hidden, weight, bias) if operand is not None]
-    narrow = jnp.result_type(*operands)
-    dtype = wide(jnp.zeros((), narrow)).dtype
-    if bias is None:
-        bias = jnp.zeros(weight.shape[0], dtype)
-    classes, count = weight.shape[0], math.prod(labels.shape)
-    size = max(1, min(count, scratch_bytes // max(1, classes * dtype.itemsize)))
-    kept = labels != ignored if ignored is not None else jnp.ones(labels.shape, bool)
-    # What the rows that fill up the last chunk would cost is charged to nobody.
-    padding = -count % size
-    chunks = (max(1, count) + padding) // size if count else 0
-    flat = jnp.where(kept.reshape(-1, 1), hidden.reshape(count, hidden.shape[-1]), 0).astype(narrow)
-    rows = jnp.pad(flat, ((0, padding), (0, 0))).reshape(chunks, size, hidden.shape[-1])
-    targets = jnp.pad(jnp.where(kept, labels, 0).ravel(), (0, padding)).reshape(chunks, size)
-    layer = _Layer(dtype, precision)
-    losses = _losses(layer, *_varying_alike(rows, weight.astype(narrow), bias.astype(dtype), targets))
-    losses = jnp.where(kept, losses.ravel()[:count].reshape(labels.shape), 0)
-    return reduced(losses, reduction, jnp.sum(kept, dtype=dtype))
+    return left_to_compiler(losses, (hidden, weight, bias, labels), like=labels if reduction == "none" else None)
 
 
 class _Layer(NamedTuple):

@@ -42,15 +42,21 @@ def as_floats(function: str, names: Iterable[str], values: Iterable[Any]) -> tup
     return operands
 
 
+def wide_dtype(dtype: Any) -> Any:
+    """The dtype to compute in: float32 for the half precisions, so that results are rounded once."""
+    return np.dtype("float64" if dtype.name == "float64" else "float32")
+
+
 def wide(x: Any) -> Any:
-    """x in the dtype it is computed in: the half precisions in float32, so that results are rounded once."""
-    return x if x.dtype.name == "float64" else x.astype(jnp.float32)
+    """x in the dtype it is computed in."""
+    return x if x.dtype.name == "float64" else x.astype(wide_dtype(x.dtype))
 
 
 def narrow(result: Any, dtype: Any, operands: Iterable[Any]) -> Any:
     """The result in that dtype; weakly typed, as those of `jax.numpy`, if all operands are, as Python numbers are."""
     result = result.astype(dtype)
-    if not all(jnp.asarray(operand).weak_type for operand in operands):
+    # Arrays of NumPy are not: converting them to ask would copy them.
+    if not all(getattr(operand, "weak_type", type(operand) in (int, float)) for operand in operands):
         return result
     return lax.convert_element_type_p.bind(result, new_dtype=result.dtype, weak_type=True, sharding=None)
 
