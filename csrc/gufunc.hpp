@@ -114,8 +114,15 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
 }
 
 // Rows of few entries leave most of a register empty; turned, so that they lie side by side, as many rows as it has
-// room for fill one. Up to how many entries, by dtype, that takes less time than it takes to turn them.
-constexpr size_t few_entries[dtype_count] = {24, 24, 12, 20};
+// room for fill one. Up to how many entries, by dtype and by how many operands have rows, that takes less time than it
+// takes to turn them.
+constexpr int most_turned = 3;
+constexpr size_t few_entries[dtype_count][most_turned] = {{24, 24, 24}, {24, 24, 24}, {12, 12, 12}, {32, 16, 10}};
+inline bool has_few_entries(const RowLoop& loop, size_t n) {
+    int turned = 0;
+    for (int k = 0; k < loop.inputs + loop.outputs; ++k) turned += loop.is_row[k];
+    return n > 0 && turned > 0 && turned <= most_turned && n <= few_entries[loop.dtype][turned - 1];
+}
 
 // The same as rows_range, by a column kernel on turned copies as far as it goes.
 inline bool turned_range(ColumnKernel columns, RowKernel kernel, const RowLoop& loop, char* const* args,
@@ -171,7 +178,7 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
     bool side_by_side = columns && in_columns(loop, steps, n);
-    bool turned = columns && !side_by_side && rows >= column_width && n > 0 && n <= few_entries[loop.dtype];
+    bool turned = columns && !side_by_side && rows >= column_width && has_few_entries(loop, n);
     std::atomic<bool> complete{true};
     parallel_for(rows, side_by_side || turned ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
         bool done = side_by_side ? columns_range(columns, kernel, loop, args, steps, n, begin, end)

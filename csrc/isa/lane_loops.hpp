@@ -41,9 +41,17 @@ concept HasFar = Variant::has_slope && requires(Floats x) { Variant::Operation::
 template <class Op> struct Far : Op {
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) { return Op::far_in_lanes(x); }
 };
-template <class Variant> struct FarOf;
-template <template <class, int> class Variant, class Op, int parameters> struct FarOf<Variant<Op, parameters>> {
-    using Type = Variant<Far<Op>, parameters>;
+// The same text with shorter look-ups, for |x| <= nearer.
+template <class Variant>
+concept HasNearer = has_shorter_look_ups && HasFar<Variant> && requires { Variant::Operation::nearer; };
+template <class Op> struct Nearer : Op {
+    SOFTFLOOR_INLINE static auto in_lanes(Floats x) { return Op::template in_lanes<InFirstHalf>(x); }
+    static void far_in_lanes(Floats) = delete;
+};
+template <class Variant, template <class> class Range> struct Within;
+template <template <class, int> class Variant, class Op, int parameters, template <class> class Range>
+struct Within<Variant<Op, parameters>, Range> {
+    using Type = Variant<Range<Op>, parameters>;
 };
 
 // Results for what lies far from 0, and those near it as they are. It is rare: a call keeps its registers out of the
@@ -52,7 +60,7 @@ template <class Variant>
 [[gnu::noinline]] Outputs<Floats> with_far_ones(const LaneOperands<Variant>& operands, size_t i, size_t count,
                                                 Outputs<Floats> near) {
     return operands.at(i, count, [&](Floats x, auto... others) {
-        auto far = FarOf<Variant>::Type::template at_covered<float>(x, others...);
+        auto far = Within<Variant, Far>::Type::template at_covered<float>(x, others...);
         Bits is_near = absolute(x) <= Variant::Operation::near;
         return Outputs{select(is_near, near.first, far.first), select(is_near, near.second, far.second)};
     });
@@ -60,8 +68,8 @@ template <class Variant>
 
 // Vectors side by side: each waits less for its own results. All are read before one is written, since an output may be
 // an input. Returns whether all elements are covered.
-template <class Variant, bool measures = true, size_t side_by_side = 2>
-SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
+template <class Variant, bool measures, size_t side_by_side>
+SOFTFLOOR_INLINE bool compute_vectors(const void* const* in, void* const* out, size_t begin, size_t end) {
     const LaneOperands<Variant> operands(in, out);
     Bits largest = {};  // the measures' sizes, as integers: a NaN is larger than all others
     auto compute = [&]<size_t side>(size_t i, size_t count) __attribute__((always_inline)) {
@@ -90,6 +98,30 @@ SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, 
     for (; i + float_lanes <= end; i += float_lanes) compute.template operator()<1>(i, float_lanes);
     if (i < end) compute.template operator()<1>(i, end - i);  // beside zeros, which are covered
     return !measures || !any_beyond(largest, limit_of<Variant, float, float>());
+}
+
+// The same, run by run with shorter look-ups where all of a run lies nearer to 0.
+template <class Variant, bool measures = true, size_t side_by_side = 2>
+SOFTFLOOR_INLINE bool compute_in_lanes(const void* const* in, void* const* out, size_t begin, size_t end) {
+    if constexpr (HasNearer<Variant>) {
+        const LaneOperands<Variant> operands(in, out);
+        auto size = [&](size_t i, size_t count) __attribute__((always_inline)) {
+            return operands.at(i, count, [](Floats x, auto... v) __attribute__((always_inline)) {
+                if constexpr (measures) x = Variant::measure(x, v...);
+                return Bits(absolute(x));
+            });
+        };
+        bool covers_all = true;
+        for (size_t next; begin < end; begin = next) {
+            next = end - begin < run_of_look_ups ? end : begin + run_of_look_ups;
+            Bits sizes = largest_of_run(begin, next, size);
+            if (any_beyond(sizes, Variant::Operation::nearer)) {
+                if (measures) covers_all &= !any_beyond(sizes, limit_of<Variant, float, float>());
+                compute_vectors<Variant, false, side_by_side>(in, out, begin, next);
+            } else compute_vectors<typename Within<Variant, Nearer>::Type, false, side_by_side>(in, out, begin, next);
+        }
+        return covers_all;
+    } else return compute_vectors<Variant, measures, side_by_side>(in, out, begin, end);
 }
 
 }  // namespace

@@ -137,10 +137,22 @@ SOFTFLOOR_INLINE typename VectorOf<Scalar, float_lanes>::Type looked_up(const Ta
 #endif
     }
 }
+
+// An index of the first eight numbers of sixteen, for which AVX2 needs one permutation and no choice.
+struct InFirstHalf {
+    Bits index;
+};
+constexpr bool has_shorter_look_ups = float_lanes == 8;
+SOFTFLOOR_INLINE Floats looked_up(const Table<float, 16>& table, InFirstHalf at) {
+    Floats first;
+    __builtin_memcpy(&first, table.numbers, sizeof first);
+    load_apart(first);
+    return __builtin_shuffle(first, at.index);
+}
 // A polynomial of coefficients that are looked up, from table `first` on. The last two terms are added one by one, for
 // their rounding errors count; the others in pairs, for steps that wait for each other are long.
-template <int first = 0, int count, size_t pieces>
-SOFTFLOOR_INLINE Floats looked_up_polynomial(const Table<float, pieces> (&tables)[count], Bits index, Floats x,
+template <int first = 0, int count, size_t pieces, class Index>
+SOFTFLOOR_INLINE Floats looked_up_polynomial(const Table<float, pieces> (&tables)[count], Index index, Floats x,
                                              Floats square) {
     Floats result = looked_up(tables[count - 1], index);
     constexpr int paired = first + (count - 1 - first) / 2 * 2;

@@ -24,8 +24,8 @@ struct SignedSum {
 // |h slope| <= |value|, or the point lies next to a zero, where the value is 0 and only its rest is not. Where the
 // square's term is large, it is carried, too; or, for twice the operations, it is added to a slope as large as itself,
 // so that no rounding error of its own remains.
-template <size_t pieces, int count>
-SOFTFLOOR_INLINE RaisedSum value_of(const coefficients::Expansions<pieces, count>& in, Bits piece, Floats x) {
+template <size_t pieces, int count, class Index>
+SOFTFLOOR_INLINE RaisedSum value_of(const coefficients::Expansions<pieces, count>& in, Index piece, Floats x) {
     using enum coefficients::Carried;
     Floats h = x - looked_up(in.points, piece), square = h * h;
     Floats value = looked_up(in.values, piece), slope = looked_up(in.slopes, piece), bent = slope;
@@ -42,11 +42,25 @@ SOFTFLOOR_INLINE RaisedSum value_of(const coefficients::Expansions<pieces, count
     return {sum, lost + fma(square, beyond, s - sum)};
 }
 // t from 0 to the end. The pieces' middles are multiples of their length, and the first one is half as long.
-template <size_t pieces, int count>
+template <class Index = Bits, size_t pieces, int count>
 SOFTFLOOR_INLINE SignedSum value_of(const coefficients::Pieces<pieces, count>& in, Floats t) {
-    auto [high, low] = value_of(in.expansions, Bits(fma(t, lanes_of(in.per_unit), lanes_of(0x1.8p23f))), t);
+    Index piece = {Bits(fma(t, lanes_of(in.per_unit), lanes_of(0x1.8p23f)))};
+    auto [high, low] = value_of(in.expansions, piece, t);
     return {high, low};
 }
+
+// Where the first half of sixteen pieces ends, or a little before: what lies nearer can be looked up InFirstHalf.
+// Operands are asked run by run whether all do; size(i, count) has their sizes, as integers.
+template <int count> constexpr float first_half_of(const coefficients::Pieces<16, count>& in) {
+    return 7.49f / in.per_unit;
+}
+constexpr size_t run_of_look_ups = 64;
+SOFTFLOOR_INLINE Bits largest_of_run(size_t begin, size_t end, auto size) {
+    Bits sizes = {};
+    for (; begin + float_lanes <= end; begin += float_lanes) sizes = larger(sizes, size(begin, float_lanes));
+    return begin < end ? larger(sizes, size(begin, end - begin)) : sizes;
+}
+
 // 1 - a for positive x, and a for others.
 SOFTFLOOR_INLINE SignedSum one_less_above_zero(Floats x, SignedSum a, float unit = raise) {
     Floats one = lanes_of(unit), high = one - a.high, low = ((one - high) - a.high) - a.low;

@@ -60,18 +60,19 @@ template <bool has_slope>
 template <bool has_slope>
 SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float> scale, float* loss, float* slope,
                                       size_t n) {
-    constexpr float near = coefficients::softplus_tail.end;
-    static_assert(near == 12 && near == coefficients::sigmoid_tail.end);
+    using namespace coefficients;
+    constexpr float near = softplus_tail.end, nearer = first_half_of(softplus_tail);
+    static_assert(near == 12 && near == sigmoid_tail.end && nearer == first_half_of(sigmoid_tail));
     float far_losses[binary_part], far_slopes[has_slope ? binary_part : 1];
     bool has_far = false;
-    auto compute = [&](size_t i, size_t count) __attribute__((always_inline)) {
+    auto compute = [&]<class Index>(size_t i, size_t count) __attribute__((always_inline)) {
         Floats logits = load_lanes(z + i, count), labels = load_lanes(y + i, count), size = absolute(logits);
         Bits to_positive = (labels != 0) & INT32_MIN, s = Bits(logits) ^ to_positive;
-        SignedSum tail = value_of(coefficients::softplus_tail, size);
+        SignedSum tail = value_of<Index>(softplus_tail, size);
         Sum<Floats> sum = error_free_sum(Floats(s > 0 ? s : Bits{}), tail.high);
         Floats losses = sum.high + (sum.low + tail.low), slopes = {};
         if constexpr (has_slope) {
-            SignedSum part = one_less_above_zero(Floats(s), value_of(coefficients::sigmoid_tail, size), 1.0f);
+            SignedSum part = one_less_above_zero(Floats(s), value_of<Index>(sigmoid_tail, size), 1.0f);
             Floats product = rounded_product<Floats>(Sum<Floats>{part.high, part.low}, lanes_of(scale));
             slopes = Floats(Bits(product) ^ to_positive);
         }
@@ -84,9 +85,17 @@ SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float>
         store_lanes(loss + i, losses, count);
         if constexpr (has_slope) store_lanes(slope + i, slopes, count);
     };
-    size_t i = 0;
-    for (; i + float_lanes <= n; i += float_lanes) compute(i, float_lanes);
-    if (i < n) compute(i, n - i);
+    auto compute_all = [&]<class Index>(size_t i, size_t end) __attribute__((always_inline)) {
+        for (; i + float_lanes <= end; i += float_lanes) compute.template operator()<Index>(i, float_lanes);
+        if (i < end) compute.template operator()<Index>(i, end - i);
+    };
+    if constexpr (!has_shorter_look_ups) return compute_all.template operator()<Bits>(0, n);
+    auto size = [&](size_t i, size_t count) { return Bits(absolute(load_lanes(z + i, count))); };
+    for (size_t next, begin = 0; begin < n; begin = next) {
+        next = n - begin < run_of_look_ups ? n : begin + run_of_look_ups;
+        if (any_beyond(largest_of_run(begin, next, size), nearer)) compute_all.template operator()<Bits>(begin, next);
+        else compute_all.template operator()<InFirstHalf>(begin, next);
+    }
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ template <class T, class Charge> struct ChargedRow {
         loss = depths + charges * log_of_total;
         if (label.place >= 0) loss += label.charge * (row.depth(label_logit) + log_of_total);
         if (z_loss > 0) {
-            if (Logsumexp::cancels(row, log_normaliser)) return false;
+            if (cancels(row, log_normaliser)) return false;
             loss += z_loss * log_normaliser * log_normaliser;
         }
         return row.form != FloatRow<T>::infinite && loss < infinity;  // not NaN either

@@ -69,15 +69,6 @@ template <> struct LanePitch<most_columns> {
     SOFTFLOOR_INLINE constexpr operator size_t() const { return most_columns; }
 };
 
-// Adds the upper half of the lanes to the lower one, then that again; of rows of n entries only those that have one.
-template <class Add> SOFTFLOOR_INLINE void fold_lanes(size_t n, Add add) {
-    size_t filled = n < lanes ? n : lanes;
-    for (size_t half = lanes / 2; half; half /= 2) {
-        for (size_t k = 0; k + half < filled; ++k) add(k, k + half);
-        if (filled > half) filled = half;
-    }
-}
-
 // Sums of the terms of a tile's rows, in the lanes and segments, and so the order of additions, of float_row.hpp.
 template <class Numbers> struct ColumnSums {
     static constexpr size_t width = column_width, most = Numbers::most, chunk = Numbers::chunk;

@@ -30,7 +30,7 @@ struct GumbelSoftmax {  // (n),(n),()->(n): logits, uniform numbers, temperature
         write_perturbed(static_cast<const T*>(in[0]), static_cast<const double*>(in[1]), y, n);
         WideRow<double> row(y, n, *static_cast<const double*>(in[2]));
         row.sum_into(y);
-        Pair each = times_power_of_two(row.inverse_total(), power_of_two(-row.stored_power));
+        Pair each = times_power_of_two(row.inverse_total(), power_of_two(-stored_power));
         for_each(n, [&](size_t i) { result[i] = stored<T>(Pair(y[i]) * each); });
     }
 };

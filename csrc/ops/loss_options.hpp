@@ -50,6 +50,7 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
     SOFTFLOOR_INLINE N depth(double value) const { return depth_of(logit(value).value, value); }
 
     void sum_others() {
+        if constexpr (!capped) return Wide::sum_others();
         this->others = sum_of<N>(this->n, [&](size_t i) {
             double value = Wide::number(this->x[i]);
             return select(value == this->maximum, N(0.0), Wide::exponential(depth(value)));
@@ -65,38 +66,43 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
     }
 };
 
+// What class i is charged for, beside the label.
+template <class T> struct Charges {
+    using N = typename Format<T>::Number;
+    const double* weights;
+    const T* shares;  // the probabilities of the classes; zeros beside a class label
+    N kept, each;
+
+    SOFTFLOOR_INLINE N charge(size_t i) const { return N(weights[i]) * (kept * Format<T>::load(shares[i]) + each); }
+};
+
 // The operands of a row and what both kernels make of them.
-template <class T, bool capped> struct OptionsRow {
+template <class T, bool capped> struct OptionsRow : Charges<T> {
     using Row = CappedRow<T, capped>;
     using N = typename Row::N;
+    using Charges<T>::charge;
     static constexpr int64_t ignored = -1, probabilities = -2;
 
     Row row;
-    const double* weights;
-    const T* shares;  // the probabilities of the classes; zeros beside a class label
     int64_t label;
     bool spread;  // more classes than the label are charged for
     double z_loss;
-    N kept, each, at_label = 0.0, log_of_total, log_normaliser;
+    N at_label = 0.0, log_of_total, log_normaliser;
 
     OptionsRow(const void* const* in, size_t n)
-        : row(static_cast<const T*>(in[0]), n, number(in[7])),
-          weights(static_cast<const double*>(in[1])),
-          shares(static_cast<const T*>(in[2])),
+        : Charges<T>{static_cast<const double*>(in[1]), static_cast<const T*>(in[2]), N(1.0) - N(number(in[5])),
+                     N(number(in[5])) * reciprocal(N(double(n)))},
+          row(static_cast<const T*>(in[0]), n, number(in[7])),
           label(*static_cast<const int64_t*>(in[3])),
           spread(number(in[5]) > 0 || label == probabilities),
-          z_loss(number(in[6])),
-          kept(N(1.0) - N(number(in[5]))),
-          each(N(number(in[5])) * reciprocal(N(double(n)))) {
-        if (label >= 0) at_label = N(weights[label]) * kept;
+          z_loss(number(in[6])) {
+        if (label >= 0) at_label = N(this->weights[label]) * this->kept;
         row.sum_others();
         log_of_total = row.log_of_total();
         log_normaliser = row.log_normaliser();
     }
     SOFTFLOOR_INLINE static double number(const void* operand) { return *static_cast<const double*>(operand); }
 
-    // What class i is charged for, beside the label.
-    SOFTFLOOR_INLINE N charge(size_t i) const { return N(weights[i]) * (kept * Format<T>::load(shares[i]) + each); }
     N charges() const {
         return spread ? sum_of<N>(row.n, [&](size_t i) { return charge(i); }) : N(0.0);
     }
@@ -136,7 +142,8 @@ template <class T, bool capped> struct OptionsRow {
     void write_gradient(T* gradient, double scale) const {
         N inverse_total = row.inverse_total(), others = charges();
         N pull = z_loss > 0 ? N(2 * z_loss) * log_normaliser : N(0.0), factor = at_label + others + pull;
-        bool empty = row.empty(), unbounded = !(__builtin_fabs(head(factor)) <= largest<Pair>);
+        if (row.empty()) return for_each(row.n, [=](size_t i) { gradient[i] = T{}; });
+        bool unbounded = !(__builtin_fabs(head(factor)) <= largest<Pair>);
         // An infinite normaliser pulls at the entries that share its mass, and at no other.
         double limit = scale == 0 ? 0.0 : infinity * scale;
         // e^-inf is tiny, not 0, in double; an infinite factor must not meet it.
@@ -147,7 +154,7 @@ template <class T, bool capped> struct OptionsRow {
         auto result = [&](N difference, N probability, N slope) {
             bool infinite = unbounded & (head(probability) > 0);
             N finite_result = difference * slope * N(scale);
-            return Format<T>::store(select(empty, N(0.0), select(infinite, N(limit), finite_result)));
+            return Format<T>::store(select(infinite, N(limit), finite_result));
         };
         // The label before its logit is written over.
         double label_value = label >= 0 ? row.entry(size_t(label)) : 0.0;
@@ -160,19 +167,22 @@ template <class T, bool capped> struct OptionsRow {
             N share = select(head(probability) == 0, N(0.0), (others - own + pull) * probability);
             at_place = result(share - (at_label + own) * missing, probability, slope);
         }
-        // Two loops that the compiler vectorises each; one with both was left scalar, at 20 ns per entry.
-        N probabilities[block], slopes[block];
+        // Two loops that the compiler vectorises each; one with both was left scalar, at 20 ns per entry. By a copy of
+        // what the row is charged, which a gradient in float64 cannot change.
+        const Charges<T> charges_of_row = *this;
+        const N bounded_factor = unbounded ? N(0.0) : factor;
+        WaitingTerms<N> probabilities, slopes;
         for (size_t begin = 0; begin < row.n; begin += block) {
             size_t count = row.n - begin < block ? row.n - begin : block;
             for_each(count, [&](size_t k) {
                 double value = Row::number(row.x[begin + k]);
                 auto both = row.logit(value);
-                slopes[k] = both.slope;
-                probabilities[k] = probability_of(row.depth_of(both.value, value));
+                slopes.set(k, both.slope);
+                probabilities.set(k, probability_of(row.depth_of(both.value, value)));
             });
             for_each(count, [&](size_t k) {
-                N share = select(head(probabilities[k]) == 0, N(0.0), probabilities[k] * factor);
-                gradient[begin + k] = result(share - charge(begin + k), probabilities[k], slopes[k]);
+                N share = probabilities[k] * bounded_factor;
+                gradient[begin + k] = result(share - charges_of_row.charge(begin + k), probabilities[k], slopes[k]);
             });
         }
         if (label >= 0) gradient[label] = at_place;

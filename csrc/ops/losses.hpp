@@ -129,18 +129,21 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
             if (probabilities_in_float<T>(in, n, scratch, out[0], out[1], *static_cast<const double*>(in[2]))) return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
-        N scale = *static_cast<const double*>(in[2]);
+        double scale = *static_cast<const double*>(in[2]);
         row.sum_others();
         N loss = probability_loss(row, labels);
         N each = row.inverse_total() * sum_of<N>(n, [&](size_t i) { return Format<T>::load(labels[i]); });
+        each = times_power_of_two(each, power_of_two(-stored_power));
         T* gradient = static_cast<T*>(out[1]);
-        bool empty = row.empty();
-        // The term is computed again in full precision: softmax and label may cancel.
-        for_each(n, [&](size_t i) {
-            N probability = WideRow<T>::exponential(row.depth(WideRow<T>::number(row.x[i]))) * each;
-            N difference = (probability - Format<T>::load(labels[i])) * scale;
-            gradient[i] = Format<T>::store(select(empty, N(0.0), difference));
-        });
+        // The term is computed again with all its digits: softmax and label may cancel. By copies, which a gradient in
+        // float64 cannot change.
+        if (row.empty()) for_each(n, [=](size_t i) { gradient[i] = T{}; });
+        else
+            for_each(n, [=](size_t i) {
+                N e = stored_exponential_of_minus(row.template depth_at<true>(WideRow<T>::number(row.x[i])));
+                double slope = scaled_difference(e, each, WideRow<T>::number(labels[i]), scale);
+                gradient[i] = Format<T>::store(N(slope));
+            });
         *static_cast<T*>(out[0]) = Format<T>::store(loss);
     }
 };

@@ -6,13 +6,6 @@
 namespace softfloor {
 namespace {
 
-inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
-    size_t different = temperatures.row_step ? count : 1;
-    for (size_t k = first; k < first + different; ++k)
-        if (temperature_at(temperatures, k) != 1.0) return false;
-    return true;
-}
-
 template <class T, size_t most> struct RowNumbers {
     using N = double;
     alignas(64) float maximum[most], middle[most], lowest[most];

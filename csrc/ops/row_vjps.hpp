@@ -8,15 +8,46 @@
 namespace softfloor {
 namespace {
 
-// An operation's vjp where its sum is near overflow (wide_row.hpp).
+// A slope in float64 over T, of which the low part is what the high one lacks.
+template <bool is_1> SOFTFLOOR_INLINE double over_temperature(Pair slope, Pair inverse_temperature) {
+    if constexpr (is_1) return canonical(slope.hi + slope.lo);
+    else return Format<double>::store(over(fast_two_sum(slope.hi, slope.lo), inverse_temperature));
+}
+// The vjp in float64: by slope where the operation covers x and the sum, by wide_slope elsewhere. Sums near overflow
+// (wide_row.hpp) are of cotangents at `shrunk` of their size.
 template <class Op>
-[[gnu::noinline]] void vjp_of_shrunk(const double* x, const double* c, double temperature, double* result, size_t n) {
-    Pair sum = sum_of<Pair>(n, [&](size_t i) { return Op::summand(x[i], c[i] * shrunk); });
+void vjp_in_float64(const double* x, const double* c, double temperature, double* result, size_t n, Pair sum) {
+    size_t covered = n;
+    if constexpr (requires { Op::is_covered(1.0); }) {
+        covered = 0;
+        for_each(n, [&](size_t i) { covered += Op::is_covered(x[i]); });
+    }
     Pair inverse_temperature = inverse_of<Pair>(temperature);
-    for_each(n, [&](size_t i) {
-        Pair slope = Op::wide_slope(x[i], c[i] * shrunk, sum, inverse_temperature);
-        result[i] = Format<double>::store(enlarged(slope, 1 / shrunk));
-    });
+    double size = is_near_overflow(sum) ? shrunk : 1.0;
+    if (size != 1) sum = sum_of<Pair>(n, [&](size_t i) { return Op::summand(x[i], c[i] * size); });
+    auto write = [&](auto slope) { for_each(n, [&](size_t i) { result[i] = slope(x[i], c[i]); }); };
+    auto write_enlarged = [&](auto slope) {
+        write([&](double its_x, double its_c) {
+            Pair over_T = over(slope(its_x, its_c * size), inverse_temperature);
+            return Format<double>::store(enlarged(over_T, 1 / size));
+        });
+    };
+    if (covered < n || !Op::covers_sum(sum)) {
+        write_enlarged([&](double its_x, double its_c) { return Op::wide_slope(its_x, its_c, sum); });
+    } else if (size != 1) {
+        write_enlarged([&](double its_x, double its_c) {
+            Pair slope = Op::slope(its_x, its_c, sum);
+            return fast_two_sum(slope.hi, slope.lo);
+        });
+    } else if (temperature == 1) {
+        write([&](double its_x, double its_c) {
+            return over_temperature<true>(Op::slope(its_x, its_c, sum), inverse_temperature);
+        });
+    } else {
+        write([&](double its_x, double its_c) {
+            return over_temperature<false>(Op::slope(its_x, its_c, sum), inverse_temperature);
+        });
+    }
 }
 
 struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature.  p (c - sum p c) / T
@@ -27,11 +58,15 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
     SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
         return fma(p, c - mean.high, -(p * mean.low));
     }
-    template <class T, class N> SOFTFLOOR_INLINE static N wide_slope(T p, T c, N mean, N inverse_temperature) {
-        return over(Format<T>::load(p) * (Format<T>::load(c) - mean), inverse_temperature);
+    template <class T, class N> SOFTFLOOR_INLINE static N wide_slope(T p, T c, N mean) {
+        return Format<T>::load(p) * (Format<T>::load(c) - mean);
     }
-    template <class T, class N> SOFTFLOOR_INLINE static T slope(T p, T c, N mean, N inverse_temperature) {
-        return Format<T>::store(wide_slope(p, c, mean, inverse_temperature));
+    // In float64, in two parts.
+    static bool covers_sum(Pair mean) { return __builtin_fabs(mean.hi) <= largest<Pair>; }
+    SOFTFLOOR_INLINE static Pair slope(double p, double c, Pair mean) {
+        Pair difference = two_sum(c, -mean.hi);
+        double product = p * difference.hi, lost = fma(p, difference.hi, -product);
+        return {product, fma(p, difference.lo - mean.lo, lost)};
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Format<T>::Number;
@@ -40,16 +75,16 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         N mean = sum_of<N>(n, [&](size_t i) { return summand(p[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
         if constexpr (sizeof(T) == 8) {
-            if (is_near_overflow(mean)) return vjp_of_shrunk<SoftmaxVjp>(p, c, temperature, result, n);
+            vjp_in_float64<SoftmaxVjp>(p, c, temperature, result, n, mean);
+        } else if (temperature == 1.0 && splits(mean)) {
+            Sum<float> parts = split(mean);
+            for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(p[i]), widen(c[i]), parts)); });
         } else {
-            if (temperature == 1.0 && splits(mean)) {
-                Sum<float> parts = split(mean);
-                for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(p[i]), widen(c[i]), parts)); });
-                return;
-            }
+            N inverse_temperature = inverse_of<N>(temperature);
+            for_each(n, [&](size_t i) {
+                result[i] = Format<T>::store(over(wide_slope(p[i], c[i], mean), inverse_temperature));
+            });
         }
-        N inverse_temperature = inverse_of<N>(temperature);
-        for_each(n, [&](size_t i) { result[i] = slope(p[i], c[i], mean, inverse_temperature); });
     }
 };
 
@@ -71,13 +106,24 @@ struct LogSoftmaxVjp {
     template <class T> SOFTFLOOR_INLINE static typename Format<T>::Number summand(T q, T c) {
         return select(WideRow<T>::number(q) == -infinity, typename Format<T>::Number(0.0), Format<T>::load(c));
     }
-    template <class T, class N> SOFTFLOOR_INLINE static N wide_slope(T q, T c, N total, N inverse_temperature) {
+    template <class T, class N> SOFTFLOOR_INLINE static N wide_slope(T q, T c, N total) {
         N slope = Format<T>::load(c) - WideRow<T>::exponential(-Format<T>::load(q)) * total;
-        bool masked = WideRow<T>::number(q) == -infinity;
-        return select(masked, N(0.0), over(slope, inverse_temperature));
+        return select(WideRow<T>::number(q) == -infinity, N(0.0), slope);
     }
-    template <class T, class N> SOFTFLOOR_INLINE static T slope(T q, T c, N total, N inverse_temperature) {
-        return Format<T>::store(wide_slope(q, c, total, inverse_temperature));
+    // In float64, in two parts. e^q is 2^stored_power times as large, and the sum as much smaller, without losing
+    // digits.
+    static constexpr double smallest_total = 0x1p-400;
+    SOFTFLOOR_INLINE static bool is_covered(double q) { return q <= 0; }
+    static bool covers_sum(Pair total) {
+        double size = __builtin_fabs(total.hi);
+        return (size >= smallest_total && size <= largest<Pair>) || size == 0;
+    }
+    SOFTFLOOR_INLINE static Pair slope(double q, double c, Pair total) {
+        Pair e = stored_exponential_of_minus(Pair(-q)), small = times_power_of_two(total, power_of_two(-stored_power));
+        double share = e.hi * small.hi, lost = fma(e.hi, small.hi, -share);
+        lost = fma(e.lo, small.hi, fma(e.hi, small.lo, lost));
+        Pair difference = two_sum(c, -share);
+        return select(q == -infinity, Pair(0.0), Pair(difference.hi, difference.lo - lost));
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
         using N = typename Format<T>::Number;
@@ -86,8 +132,11 @@ struct LogSoftmaxVjp {
         N total = sum_of<N>(n, [&](size_t i) { return summand(q[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
         N inverse_temperature = inverse_of<N>(temperature);
+        auto wide = [&](size_t i) __attribute__((always_inline)) {
+            return Format<T>::store(over(wide_slope(q[i], c[i], total), inverse_temperature));
+        };
         if constexpr (sizeof(T) == 8) {
-            if (is_near_overflow(total)) return vjp_of_shrunk<LogSoftmaxVjp>(q, c, temperature, result, n);
+            return vjp_in_float64<LogSoftmaxVjp>(q, c, temperature, result, n, total);
         } else {
             if (temperature == 1.0 && splits(total)) {
                 Sum<float> parts = split(total);
@@ -97,15 +146,14 @@ struct LogSoftmaxVjp {
                     for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(q[i]), widen(c[i]), parts)); });
                 } else {
                     for_each(n, [&](size_t i) {
-                        T wide = slope(q[i], c[i], total, inverse_temperature);
                         T single = narrow<T>(slope(widen(q[i]), widen(c[i]), parts));
-                        result[i] = is_covered(widen(q[i])) ? single : wide;
+                        result[i] = is_covered(widen(q[i])) ? single : wide(i);
                     });
                 }
                 return;
             }
         }
-        for_each(n, [&](size_t i) { result[i] = slope(q[i], c[i], total, inverse_temperature); });
+        for_each(n, [&](size_t i) { result[i] = wide(i); });
     }
 };
 

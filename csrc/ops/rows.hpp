@@ -1,6 +1,7 @@
 // softmax, log_softmax and logsumexp on contiguous rows. Their vjps from the output are in row_vjps.hpp.
 #pragma once
 #include "../kernels.hpp"
+#include "cancelled_totals.hpp"
 #include "float_columns.hpp"
 #include "float_row.hpp"
 #include "long_columns.hpp"
@@ -141,34 +142,11 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         batch.sum_others();
         batch.each([&](auto& row, size_t k) { *batch.template at<T>(2, k) = Format<T>::store(total_of<T>(row)); });
     }
-    template <class Row, class N> SOFTFLOOR_INLINE static N total_of(const Row& row, N log_of_total) {
-        N top = over(N(row.maximum), row.inverse_temperature);
-        bool bounded = __builtin_fabs(head(top)) != infinity;
-        return bounded ? top + log_of_total : N(head(top) + 0.0 * head(row.others));  // NaN stays NaN
-    }
     template <class T> static typename Row<T>::N total_of(const Row<T>& row) {
-        typename Row<T>::N total = total_of(row, row.log_of_total());
-        if constexpr (sizeof(T) < 8) {
-            if (cancels(row, total)) total = wide_total(row.x, row.n, row.temperature);
-        }
-        return total;
-    }
-    // m/T and L cancel: float32 terms leave about 2^-24 of S/(1 + S) as error in L, which must stay below the last
-    // digit of the sum.
-    template <class Row> SOFTFLOOR_INLINE static bool cancels(const Row& row, double total) {
-        return __builtin_fabs(total) * (row.exact_top + row.others) < 2.0 * row.others;
-    }
-    static double wide_total(const float* x, size_t n, double temperature) {
-        WideRow<float> wide(x, n, temperature);
-        wide.sum_others();
-        return over(double(wide.maximum), wide.inverse_temperature) + wide.log_of_total();
-    }
-    // Of rows together, that of one whose entries are few.
-    static constexpr size_t most_gathered = 128;
-    template <class Rows> static double wide_total(const Rows& all, size_t k, size_t n, const Strided& temperature) {
-        float x[most_gathered];
-        for (size_t i = 0; i < n; ++i) x[i] = float(all.entry(k, i));
-        return wide_total(x, n, temperature_at(temperature, k));
+        using N = typename Row<T>::N;
+        N total = softfloor::total_of(row, row.log_of_total());
+        if (!cancels(row, total)) return total;
+        return total_again<N>(row.n, row.temperature, [&](size_t i) { return row.entry(i); });
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         if (!all.template load<true>(operands[0], n, count, &operands[1])) return false;
@@ -177,12 +155,14 @@ struct Logsumexp {  // (n),()->(): logits, temperature
         typename Rows::N totals[Rows::most];
         for (size_t k = 0; k < count; ++k) {
             const auto& row = all.row(k);
-            totals[k] = total_of(row, all.log_of_total(k));
-            if constexpr (sizeof(T) < 8) {
-                if (!cancels(row, totals[k])) continue;
-                if (n > most_gathered) return false;
-                totals[k] = wide_total(all, k, n, operands[1]);
-            }
+            totals[k] = softfloor::total_of(row, all.log_of_total(k));
+            if (!cancels(row, totals[k])) continue;
+            constexpr size_t most_gathered = 128;
+            if (n > most_gathered) return false;
+            double x[most_gathered];
+            for (size_t i = 0; i < n; ++i) x[i] = all.entry(k, i);
+            totals[k] =
+                total_again<typename Rows::N>(n, temperature_at(operands[1], k), [&](size_t i) { return x[i]; });
         }
         for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(totals[k]);
         return true;

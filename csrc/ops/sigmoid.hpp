@@ -37,8 +37,9 @@ struct Sigmoid {
     }
     // The slope of float32. Values are as fast without tables.
     static constexpr float near = coefficients::sigmoid_slope.end;
-    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
-        return SlopeInLanes{value_of(coefficients::sigmoid_slope, absolute(x))};
+    static constexpr float nearer = first_half_of(coefficients::sigmoid_slope);
+    template <class Index = Bits> SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        return SlopeInLanes{value_of<Index>(coefficients::sigmoid_slope, absolute(x))};
     }
     static constexpr float lanes_limit = far_limit, lanes_limit_of_products = far_cap;
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) { return SlopeInLanes{far_bell(absolute(x))}; }
@@ -91,8 +92,9 @@ struct Tanh {
         return canonical(with_sign(value, x));
     }
     static constexpr float near = coefficients::tanh_slope.end;
-    SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
-        return CompensatedJet{value_in_lanes(x), value_of(coefficients::tanh_slope, absolute(x))};
+    static constexpr float nearer = first_half_of(coefficients::tanh_slope);
+    template <class Index = Bits> SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
+        return CompensatedJet{value_in_lanes(x), value_of<Index>(coefficients::tanh_slope, absolute(x))};
     }
     static constexpr float lanes_limit = far_limit, lanes_limit_of_products = far_cap / 2;
     SOFTFLOOR_INLINE static auto far_in_lanes(Floats x) {

@@ -38,9 +38,9 @@ struct SoftminVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
     SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
         return bits_to_float(float_to_bits(SoftmaxVjp::slope(p, c, mean)) ^ 0x80000000u);
     }
-    template <class T, class N> SOFTFLOOR_INLINE static T slope(T p, T c, N mean, N inverse_temperature) {
-        return negated(SoftmaxVjp::slope(p, c, mean, inverse_temperature));
-    }
+    static bool covers_sum(Pair mean) { return SoftmaxVjp::covers_sum(mean); }
+    SOFTFLOOR_INLINE static Pair slope(double p, double c, Pair mean) { return SoftmaxVjp::slope(p, c, mean); }
+    template <class T> SOFTFLOOR_INLINE static T finished(T slope) { return negated(slope); }
 };
 
 }  // namespace

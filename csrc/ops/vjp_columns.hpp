@@ -9,17 +9,24 @@ namespace softfloor {
 namespace {
 
 // What an operation offers: the sum over entries of summand(x, y), in the order of additions of sum_of, and slope of x,
-// y and that; in float32 only at temperature 1, and where x is_covered, if it says so.
+// y and that, where x is_covered, if it says so; in float32 only at temperature 1, in float64 where it covers_sum.
 template <class Op, class T>
 concept HasVjpColumns = requires(T entry, float x, Sum<float> sum) {
     Op::summand(entry, entry);
     Op::slope(x, x, sum);
 };
-template <class Op, class T> constexpr bool covers_some = sizeof(T) < 8 && requires { Op::is_covered(1.0f); };
+template <class T> struct ComputedAs {
+    using Type = float;
+};
+template <> struct ComputedAs<double> {
+    using Type = double;
+};
+template <class T> using Computed = typename ComputedAs<T>::Type;
+
+template <class Op, class T> constexpr bool covers_some = requires(Computed<T> x) { Op::is_covered(x); };
 
 // Sums of a tile's rows, and what their slopes need of them. float32 and half precisions: sums in double.
 template <class T, size_t most> struct VjpNumbers {
-    using Computed = float;
     alignas(64) double lane_numbers[lanes * LanePitch<most>::most];
     alignas(64) float high[most], low[most];
     LanePitch<most> pitch{most};
@@ -35,22 +42,23 @@ template <class T, size_t most> struct VjpNumbers {
         return true;
     }
     SOFTFLOOR_INLINE void add(size_t i, size_t j, double summand) { lane(i % lanes)[j] += summand; }
-    bool finish(TileOrder::Tile tile, size_t n, const Strided&) {
+    template <class Op> bool finish(TileOrder::Tile tile, size_t n, const Strided&) {
         const size_t count = tile.count;
         fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
             for (size_t j = 0; j < count; ++j) lane(k)[j] += lane(other)[j];
         });
         return split_all(count, high, low, [&](size_t j) { return lane(0)[j]; });
     }
-    template <class Op> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
+    SOFTFLOOR_INLINE void by_temperature(auto body) const { body.template operator()<true>(); }
+    template <class Op, bool> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
         return narrow<T>(Op::slope(x, y, Sum<float>{high[j], low[j]}));
     }
 };
 // float64: sums with their own rounding errors.
 template <size_t most> struct VjpNumbers<double, most> {
-    using Computed = double;
     alignas(64) double lane_numbers[lanes * LanePitch<most>::most], rest_numbers[lanes * LanePitch<most>::most];
     alignas(64) double high[most], low[most], inverse_high[most], inverse_low[most];
+    bool temperatures_are_1;
     LanePitch<most> pitch{most};
 
     SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
@@ -66,23 +74,34 @@ template <size_t most> struct VjpNumbers<double, most> {
         lane(i % lanes)[j] = sum.hi;
         rest(i % lanes)[j] += sum.lo + summand.lo;
     }
-    bool finish(TileOrder::Tile tile, size_t n, const Strided& temperature) {
-        for (size_t j = 0; j < tile.count; ++j) high[j] = low[j] = 0.0;
+    template <class Op> bool finish(TileOrder::Tile tile, size_t n, const Strided& temperature) {
+        auto set = [&](size_t k, size_t j, Pair x) { lane(k)[j] = x.hi, rest(k)[j] = x.lo; };
         for (size_t k = 0; k < lanes && k < n; ++k)
-            for (size_t j = 0; j < tile.count; ++j) {
-                Pair sum = Pair(high[j], low[j]) + two_sum(lane(k)[j], rest(k)[j]);
-                high[j] = sum.hi, low[j] = sum.lo;
-            }
-        size_t near_overflow = 0;
+            for (size_t j = 0; j < tile.count; ++j) set(k, j, two_sum(lane(k)[j], rest(k)[j]));
+        fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
+            for (size_t j = 0; j < tile.count; ++j)
+                set(k, j, Pair(lane(k)[j], rest(k)[j]) + Pair(lane(other)[j], rest(other)[j]));
+        });
+        size_t unusual = 0;
         for (size_t j = 0; j < tile.count; ++j) {
             Pair inverse = inverse_of<Pair>(temperature_at(temperature, tile.first + j));
+            Pair sum = {n ? lane(0)[j] + 0.0 : 0.0, n ? rest(0)[j] + 0.0 : 0.0};  // no copy, as in ColumnSums
+            high[j] = sum.hi, low[j] = sum.lo;
             inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
-            near_overflow += is_near_overflow(Pair(high[j], low[j]));
+            unusual += is_near_overflow(sum) || !Op::covers_sum(sum);
         }
-        return near_overflow == 0;
+        temperatures_are_1 = are_1(temperature, tile.first, tile.count);
+        return unusual == 0;
     }
-    template <class Op> SOFTFLOOR_INLINE double slope(size_t j, double x, double y) const {
-        return Op::slope(x, y, Pair(high[j], low[j]), Pair(inverse_high[j], inverse_low[j]));
+    SOFTFLOOR_INLINE void by_temperature(auto body) const {
+        if (temperatures_are_1) body.template operator()<true>();
+        else body.template operator()<false>();
+    }
+    template <class Op, bool is_1> SOFTFLOOR_INLINE double slope(size_t j, double x, double y) const {
+        Pair slope = Op::slope(x, y, Pair(high[j], low[j]));
+        double result = over_temperature<is_1>(slope, Pair(inverse_high[j], inverse_low[j]));
+        if constexpr (requires { Op::finished(result); }) return Op::finished(result);
+        return result;
     }
 };
 
@@ -90,7 +109,7 @@ template <size_t most> struct VjpNumbers<double, most> {
 // are in scratch then, as those of LongColumns.
 template <class Op, class T, bool reads_again> struct VjpColumns {
     static constexpr size_t most = reads_again ? most_read_again : most_columns;
-    using Computed = typename VjpNumbers<T, most>::Computed;
+    using Computed = softfloor::Computed<T>;
     const Strided &x, &y, &temperature, &out;
     size_t n;
     Computed* aside;   // x and y of a tile, n + 1 entries in a circle
@@ -107,8 +126,8 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
           aside(static_cast<Computed*>(scratch)) {}
     static void* operator new(size_t, void* scratch) { return scratch; }
 
-    SOFTFLOOR_INLINE static Computed computed(T entry) {
-        if constexpr (sizeof(T) == 8) return entry;
+    template <class Entry> SOFTFLOOR_INLINE static Computed computed(Entry entry) {
+        if constexpr (__is_same(Entry, Computed)) return entry;
         else return widen(entry);
     }
     // Puts the rows of a tile aside and writes the results of one before. An entry is read before its results are
@@ -149,26 +168,25 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
     SOFTFLOOR_INLINE void write(size_t row, size_t i, const Computed* its_x, size_t writes) const {
         T* to = reinterpret_cast<T*>(out.at(row, i));
         ask_ahead<T, true>(out, row, i, writes);
+        auto write_slopes = [&](const auto* from_x, const auto* from_y) __attribute__((always_inline)) {
+            numbers.by_temperature([&]<bool is_1>() __attribute__((always_inline)) {
+#pragma GCC ivdep
+                for (size_t j = 0; j < writes; ++j)
+                    to[j] = numbers.template slope<Op, is_1>(j, computed(from_x[j]), computed(from_y[j]));
+            });
+        };
         if constexpr (reads_again) {
-            const T* from_x = reinterpret_cast<const T*>(x.at(row, i));
-            const T* from_y = reinterpret_cast<const T*>(y.at(row, i));
             ask_ahead<T>(x, row, i, writes);
             ask_ahead<T>(y, row, i, writes);
-#pragma GCC ivdep
-            for (size_t j = 0; j < writes; ++j)
-                to[j] = numbers.template slope<Op>(j, computed(from_x[j]), computed(from_y[j]));
-        } else {
-            const Computed* its_y = its_x + most_columns;
-#pragma GCC ivdep
-            for (size_t j = 0; j < writes; ++j) to[j] = numbers.template slope<Op>(j, its_x[j], its_y[j]);
-        }
+            write_slopes(reinterpret_cast<const T*>(x.at(row, i)), reinterpret_cast<const T*>(y.at(row, i)));
+        } else write_slopes(its_x, its_x + most_columns);
     }
     // Whether all of the rows that were read can be computed so.
     bool finish_sums(TileOrder::Tile tile) {
         if constexpr (covers_some<Op, T>)
             for (size_t j = 0; j < tile.count; ++j)
                 if (covered[j] < n) return false;
-        return numbers.finish(tile, n, temperature);
+        return numbers.template finish<Op>(tile, n, temperature);
     }
 };
 

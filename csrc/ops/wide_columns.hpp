@@ -24,6 +24,7 @@ template <class T> struct WideColumns {
     size_t n, count = 0;
     Strided x;
     double sign;  // times what is read
+    bool temperatures_are_1;
     alignas(64) double maximum[most], ties[most];
     Pairs<most> inverse_temperatures, others, inverse_totals, logs_of_totals, factors, sums[lanes];
 
@@ -32,6 +33,7 @@ template <class T> struct WideColumns {
     template <bool apart, bool negative = false>
     bool load(const Strided& logits, size_t, size_t row_count, const Strided* temperature) {
         x = logits, count = row_count, sign = negative ? -1.0 : 1.0;
+        temperatures_are_1 = !temperature || are_1(*temperature, 0, count);
         for (size_t k = 0; k < count; ++k) {
             inverse_temperatures.set(k, inverse_of<N>(temperature ? temperature_at(*temperature, k) : 1.0));
             maximum[k] = -infinity, ties[k] = 0.0;
@@ -48,17 +50,13 @@ template <class T> struct WideColumns {
 
     // Every maximum is kept apart in any case; here, logarithms of the totals are asked for.
     template <bool apart> void add_terms() {
-        sum_up<apart, false>([](const WideRow<T>& row, size_t, size_t, double value)
-                                 __attribute__((always_inline)) { return row.exponential(row.depth(value)); });
+        sum_up<apart, false>([](size_t, size_t, double, N) {});
     }
     // Terms wait in the result for the sum, times 2^stored_power.
     template <bool apart> void keep_terms(const Strided& out) {
-        sum_up<apart, true>([&](const WideRow<T>& row, size_t k, size_t i, double value)
-                                __attribute__((always_inline)) {
-                                    N term = row.stored_exponential(row.depth(value));
-                                    reinterpret_cast<T*>(out.at(0, i))[k] = head(term);
-                                    return times_power_of_two(term, power_of_two(-row.stored_power));
-                                });
+        sum_up<apart, true>([&](size_t k, size_t i, double value, N term) __attribute__((always_inline)) {
+            reinterpret_cast<T*>(out.at(0, i))[k] = value == maximum[k] ? power_of_two(stored_power) : head(term);
+        });
     }
 
     double entry(size_t k, size_t i) const { return sign * *reinterpret_cast<const T*>(x.at(k, i)); }
@@ -72,24 +70,25 @@ template <class T> struct WideColumns {
     N log_of_total(size_t k) const { return logs_of_totals[k]; }
 
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
-        for_each(count, [&](size_t k) {
-            factors.set(k, times_power_of_two(factor(k), power_of_two(-WideRow<T>::stored_power)));
-        });
+        for_each(count, [&](size_t k) { factors.set(k, times_power_of_two(factor(k), power_of_two(-stored_power))); });
         for (size_t i = 0; i < n; ++i) {
             T* to = reinterpret_cast<T*>(out.at(0, i));
             ask_ahead<T, true>(out, 0, i, count);
-            for_each(count, [&](size_t k) { to[k] = Format<T>::store(Pair(to[k]) * factors[k]); });
+            for_each(count, [&](size_t k) { to[k] = WideRow<T>::scaled_term(to[k], factors[k]); });
         }
         return true;
     }
     bool write_log(const Strided& out) {
-        for (size_t i = 0; i < n; ++i) {
-            T* to = reinterpret_cast<T*>(out.at(0, i));
-            ask_ahead<T>(x, 0, i, count);
-            ask_ahead<T, true>(out, 0, i, count);
-            each(i, [&](size_t k, double value)
-                        __attribute__((always_inline)) { to[k] = row(k).log_of_share(value, logs_of_totals[k]); });
-        }
+        by_temperature([&]<bool is_1>() {
+            for (size_t i = 0; i < n; ++i) {
+                T* to = reinterpret_cast<T*>(out.at(0, i));
+                ask_ahead<T>(x, 0, i, count);
+                ask_ahead<T, true>(out, 0, i, count);
+                each(i, [&](size_t k, double value) __attribute__((always_inline)) {
+                    to[k] = row(k).template log_of_share<is_1>(value, logs_of_totals[k]);
+                });
+            }
+        });
         return true;
     }
     void replace(const Strided& out, size_t k, size_t entry, N value) {
@@ -103,21 +102,32 @@ template <class T> struct WideColumns {
         const T* from = reinterpret_cast<const T*>(x.at(0, i));
         for_each(count, [&](size_t k) __attribute__((always_inline)) { body(k, sign * from[k]); });
     }
-    template <bool logarithms, bool inverses, class Term> SOFTFLOOR_INLINE void sum_up(Term term) {
+    SOFTFLOOR_INLINE void by_temperature(auto body) const {
+        if (temperatures_are_1) body.template operator()<true>();
+        else body.template operator()<false>();
+    }
+    template <bool logarithms, bool inverses, class Keep> SOFTFLOOR_INLINE void sum_up(Keep keep) {
         const size_t filled = n < lanes ? n : lanes;
         for (size_t i = 0; i < filled; ++i) for_each(count, [&](size_t k) { sums[i].set(k, 0.0); });
-        for (size_t i = 0; i < n; ++i) {
-            Pairs<most>& sum = sums[i % lanes];
-            each(i, [&](size_t k, double value) __attribute__((always_inline)) {
-                N summand = term(row(k), k, i, value);
-                summand = select(value == maximum[k], N(0.0), summand);
-                Pair total = two_sum(sum.high[k], summand.hi);
-                sum.set(k, {total.hi, sum.low[k] + (total.lo + summand.lo)});
-            });
-        }
-        for_each(count, [&](size_t k) { others.set(k, 0.0); });
+        by_temperature([&]<bool is_1>() {
+            for (size_t i = 0; i < n; ++i) {
+                Pairs<most>& sum = sums[i % lanes];
+                each(i, [&](size_t k, double value) __attribute__((always_inline)) {
+                    N term = row(k).template stored_term<is_1>(value);
+                    keep(k, i, value, term);
+                    Pair total = two_sum(sum.high[k], term.hi);
+                    sum.set(k, {total.hi, sum.low[k] + (total.lo + term.lo)});
+                });
+            }
+        });
         for (size_t i = 0; i < filled; ++i)
-            for_each(count, [&](size_t k) { others.set(k, others[k] + two_sum(sums[i].high[k], sums[i].low[k])); });
+            for_each(count, [&](size_t k) { sums[i].set(k, two_sum(sums[i].high[k], sums[i].low[k])); });
+        fold_lanes(n, [&](size_t i, size_t other) __attribute__((always_inline)) {
+            for_each(count, [&](size_t k) { sums[i].set(k, sums[i][k] + sums[other][k]); });
+        });
+        for_each(count, [&](size_t k) {
+            others.set(k, times_power_of_two(n ? sums[0][k] : Pair(0.0), power_of_two(-stored_power)));
+        });
         if constexpr (inverses) for_each(count, [&](size_t k) { inverse_totals.set(k, row(k).inverse_total()); });
         if constexpr (logarithms) for_each(count, [&](size_t k) { logs_of_totals.set(k, row(k).log_of_total()); });
     }

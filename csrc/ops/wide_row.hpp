@@ -5,6 +5,7 @@
 // Keeping the maxima out of S keeps L accurate when it is tiny, and lets +inf entries share the mass without inf - inf.
 // Sums run over 16 lanes, added in one order at the end: the bits depend neither on vector width nor on threads.
 #pragma once
+#include "../math/exp_wide.hpp"
 #include "../math/log1p.hpp"
 #include "../kernels.hpp"
 #include "../math/narrow.hpp"
@@ -19,6 +20,15 @@ constexpr size_t lanes = 16;
 template <class Body> SOFTFLOOR_INLINE void for_each(size_t n, Body body) {
 #pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) body(i);
+}
+
+// Adds the upper half of the lanes to the lower one, then that again; of rows of n entries only those that have one.
+template <class Add> SOFTFLOOR_INLINE void fold_lanes(size_t n, Add add) {
+    size_t filled = n < lanes ? n : lanes;
+    for (size_t half = lanes / 2; half; half /= 2) {
+        for (size_t k = 0; k + half < filled; ++k) add(k, k + half);
+        if (filled > half) filled = half;
+    }
 }
 
 // A sum in lanes, added up in one order: of doubles for results up to float32; for float64 with its own rounding
@@ -46,9 +56,11 @@ template <> struct Lanes<Pair> {
         low[j] += sum.lo + x.lo;
     }
     Pair total() {
-        Pair sum = 0.0;
-        for (size_t j = 0; j < lanes; ++j) sum = sum + two_sum(high[j], low[j]);
-        return sum;
+        auto set = [&](size_t j, Pair x) { high[j] = x.hi, low[j] = x.lo; };
+        for (size_t j = 0; j < lanes; ++j) set(j, two_sum(high[j], low[j]));
+        for (size_t half = lanes / 2; half; half /= 2)
+            for (size_t j = 0; j < half; ++j) set(j, Pair(high[j], low[j]) + Pair(high[j + half], low[j + half]));
+        return {high[0], low[0]};
     }
 };
 // Adds term(i) for i = 0 ... count-1, in the lanes i % lanes.
@@ -128,6 +140,21 @@ inline double temperature_at(const Strided& temperature, size_t row) {
     return *reinterpret_cast<const double*>(temperature.at(row, 0));
 }
 
+inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
+    size_t different = temperatures.row_step ? count : 1;
+    for (size_t k = first; k < first + different; ++k)
+        if (temperature_at(temperatures, k) != 1.0) return false;
+    return true;
+}
+
+// (a b - c) scale.
+SOFTFLOOR_INLINE double scaled_difference(double a, double b, double c, double scale) { return (a * b - c) * scale; }
+SOFTFLOOR_INLINE double scaled_difference(Pair a, Pair b, double c, double scale) {
+    double product = a.hi * b.hi, lost = fma(a.lo, b.hi, fma(a.hi, b.lo, fma(a.hi, b.hi, -product)));
+    Pair difference = two_sum(product, -c);
+    return fma(difference.hi, scale, (difference.lo + lost) * scale);
+}
+
 // float64 cotangents of which a sum is near overflow are computed at 2^-64 of their size; infinities and NaN as well,
 // which stay what they are.
 constexpr double shrunk = 0x1p-64;
@@ -144,6 +171,7 @@ template <class T> struct WideRow {
     const T* x;
     size_t n;
     N inverse_temperature;
+    double temperature = 1.0;
     double maximum;
     double ties;     // how many entries equal the maximum
     N others = 0.0;  // the sum of e^-(m-x)/T over the other entries
@@ -158,41 +186,61 @@ template <class T> struct WideRow {
     SOFTFLOOR_INLINE N depth(double value) const {
         return select(value == maximum, N(0.0), over(difference(maximum, value, N()), inverse_temperature));
     }
+    // The same, with fewer operations where T is 1. Of an infinite one the low part may be NaN.
+    template <bool is_1> SOFTFLOOR_INLINE N depth_at(double value) const {
+        if constexpr (!is_1) return depth(value);
+        return select(value == maximum, N(0.0), difference(maximum, value, N()));
+    }
+    // body<whether T is 1>()
+    SOFTFLOOR_INLINE void by_temperature(auto body) const {
+        if (temperature == 1) body.template operator()<true>();
+        else body.template operator()<false>();
+    }
     SOFTFLOOR_INLINE static N exponential(N t) {
         auto e = exponential_of_minus(t);
         return apply(Scaled<N>{e.mantissa, e.power});
     }
-    // The same times 2^stored_power: no term that can matter is subnormal while it waits in a float64.
-    SOFTFLOOR_INLINE static N stored_exponential(N t) {
-        auto e = exponential_of_minus(t);
-        return apply(Scaled<N>{e.mantissa, {e.power.exponent + stored_power}});
+    // A term times 2^stored_power: none that can matter is subnormal while it waits in a float64.
+    template <bool is_1> SOFTFLOOR_INLINE N stored_term(double value) const {
+        return select(value == maximum, N(0.0), stored_exponential_of_minus(depth_at<is_1>(value)));
     }
-    static constexpr double stored_power = 512;
 
     WideRow() = default;
-    WideRow(const T* row, size_t count, double temperature, void* = nullptr)
-        : x(row), n(count), inverse_temperature(inverse_of<N>(temperature)) {
-        maximum = maximum_of(n, [&](size_t i) { return plain(x[i]); });
+    WideRow(const T* row, size_t count, double its_temperature, void* = nullptr)
+        : WideRow(count, its_temperature, [=](size_t i) { return plain(row[i]); }) {
+        x = row;
+    }
+    // A row of entry(i), which is not in memory.
+    template <class Entry>
+    WideRow(size_t count, double its_temperature, Entry entry)
+        : n(count), inverse_temperature(inverse_of<N>(its_temperature)), temperature(its_temperature) {
+        maximum = maximum_of(n, entry);
         size_t equal = 0;
-        for (size_t i = 0; i < n; ++i) equal += number(x[i]) == maximum;
+        for (size_t i = 0; i < n; ++i) equal += double(entry(i)) == maximum;
         ties = double(equal);
     }
 
     void find_place(size_t = 0) {}  // every maximum is kept apart
     void sum_others() {
-        others = sum_of<N>(n, [&](size_t i) {
-            double value = number(x[i]);
-            return select(value == maximum, N(0.0), exponential(depth(value)));
-        });
+        sum_others([&](size_t i) { return number(x[i]); });
+    }
+    template <class Entry> void sum_others(Entry entry) {
+        by_temperature(
+            [&]<bool is_1>() { set_others(sum_of<N>(n, [&](size_t i) { return stored_term<is_1>(entry(i)); })); });
+    }
+    SOFTFLOOR_INLINE void set_others(N stored_sum) {
+        others = times_power_of_two(stored_sum, power_of_two(-stored_power));
     }
     // Terms wait in the output row for the sum, times 2^stored_power.
     T* terms_in(T* out) const { return out; }
     void sum_into(T* terms) {
-        others = sum_of<N>(n, [&](size_t i) {
-            double value = number(x[i]);
-            N term = stored_exponential(depth(value));
-            terms[i] = head(term);
-            return select(value == maximum, N(0.0), times_power_of_two(term, power_of_two(-stored_power)));
+        by_temperature([&]<bool is_1>() {
+            set_others(sum_of<N>(n, [&](size_t i) {
+                double value = number(x[i]);
+                N term = stored_term<is_1>(value);
+                terms[i] = value == maximum ? power_of_two(stored_power) : head(term);
+                return term;
+            }));
         });
     }
 
@@ -208,17 +256,22 @@ template <class T> struct WideRow {
     // out = terms * factor
     void write_scaled(const T* terms, T* out, N factor) const {
         N each = times_power_of_two(factor, power_of_two(-stored_power));
-        for_each(n, [&](size_t i) { out[i] = Format<T>::store(Pair(terms[i]) * each); });
+        for_each(n, [&](size_t i) { out[i] = scaled_term(terms[i], each); });
     }
-    SOFTFLOOR_INLINE T log_of_share(double value, N log_of_total) const {
+    SOFTFLOOR_INLINE static T scaled_term(double term, Pair factor) {
+        return canonical(fma(term, factor.hi, term * factor.lo));
+    }
+    template <bool is_1> SOFTFLOOR_INLINE T log_of_share(double value, N log_of_total) const {
         bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
-        N t = depth(value);
+        N t = depth_at<is_1>(value), sum = two_sum(t.hi, log_of_total.hi);
         bool nothing = unbounded | ((head(t) == infinity) & number);
-        return Format<T>::store(select(nothing, N(-infinity), N(0.0) - (t + log_of_total)));
+        return canonical(nothing ? -infinity : 0.0 - (sum.hi + (sum.lo + (t.lo + log_of_total.lo))));
     }
     void write_log(T* out) const {
         N log_of_total = this->log_of_total();
-        for_each(n, [&](size_t i) { out[i] = log_of_share(WideRow::number(x[i]), log_of_total); });
+        by_temperature([&]<bool is_1>() {
+            for_each(n, [&](size_t i) { out[i] = log_of_share<is_1>(WideRow::number(x[i]), log_of_total); });
+        });
     }
 };
 
