@@ -117,7 +117,7 @@ inline bool columns_range(ColumnKernel columns, RowKernel kernel, const RowLoop&
 // room for fill one. Up to how many entries, by dtype and by how many operands have rows, that takes less time than it
 // takes to turn them.
 constexpr int most_turned = 3;
-constexpr size_t few_entries[dtype_count][most_turned] = {{24, 24, 24}, {24, 24, 24}, {12, 12, 12}, {32, 16, 10}};
+constexpr size_t few_entries[dtype_count][most_turned] = {{24, 24, 48}, {24, 24, 48}, {12, 12, 12}, {64, 40, 6}};
 inline bool has_few_entries(const RowLoop& loop, size_t n) {
     int turned = 0;
     for (int k = 0; k < loop.inputs + loop.outputs; ++k) turned += loop.is_row[k];

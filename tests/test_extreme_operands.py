@@ -100,6 +100,35 @@ def test_sums_of_cotangents_near_overflow(function, axis):
     assert_same_bits(result, expected)
 
 
+@pytest.mark.parametrize("power", [-1040, -960, -600, -520, -450, 500, 1000])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("of", ["logsumexp", "class labels", "probabilities"])
+def test_gradients_have_the_size_of_the_cotangent(of, axis, power):
+    """A power of two goes through, but for the last digits of subnormal results; also one of the probabilities."""
+    random = np.random.default_rng(1)
+    z, labels = random.normal(0, 3, (70, 9)), random.integers(0, 9, 70)
+    shares = sf.softmax(random.normal(0, 1, z.shape))
+
+    def gradient(size):
+        if of == "logsumexp":
+            result = sf.logsumexp.vjp(given, np.full(70, size), axis)
+        elif of == "class labels":
+            result = sf.softmax_cross_entropy.vjp(given, labels, np.full(70, size), axis, reduction="none")
+        else:
+            of_shares = np.moveaxis(shares * size, 1, axis)
+            result = sf.softmax_cross_entropy.value_and_grad(given, of_shares, axis, reduction="none")[1]
+        return np.moveaxis(result, axis, 1)
+
+    given = np.moveaxis(z, 1, axis)
+    expected, result = np.ldexp(gradient(1.0), power), gradient(2.0**power)
+    # Smaller ones lose low parts of what they are made of, and differences of probabilities more.
+    if power > (-800 if of == "probabilities" else -1000):
+        is_normal = np.abs(expected) >= 2.0**-1022
+        assert is_normal.any()
+        assert_same_bits(result[is_normal], expected[is_normal])
+    np.testing.assert_allclose(result, expected, rtol=1e-15, atol=2.0**-1073)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("function", VJPS, ids=lambda function: function.name)
 def test_gradients_over_a_tiny_temperature_overflow_to_infinity(function, axis):

@@ -112,6 +112,21 @@ def test_vjp(dtype, n, temperature):
         assert worst_excess(computed, truth, bound) <= 0, kind
 
 
+@pytest.mark.parametrize("n", LENGTHS)
+def test_float64_softmax_vjp_to_its_last_digit(n):
+    """Two roundings, and what the mean lacks as a pair of doubles: little, unless all else is tiny beside one."""
+    formula.mpfr(PRECISION)
+    c = np.random.default_rng(1).normal(0, 1, n)
+    exact_c = [gmpy2.mpfr(v) for v in c.tolist()]
+    for kind in ("ordinary", "wide", "almost equal"):
+        p = sf.softmax(rows(np.float64, n)[kind])
+        exact_p = [gmpy2.mpfr(v) for v in p.tolist()]
+        mean = gmpy2.fsum(a * b for a, b in zip(exact_p, exact_c, strict=True))
+        truth = [a * (b - mean) for a, b in zip(exact_p, exact_c, strict=True)]
+        errors = map(ulp.ulp_error, sf.softmax.vjp(p, c).tolist(), truth, ["float64"] * n)
+        assert max(errors) < 1.6, kind
+
+
 @every_dtype
 @pytest.mark.parametrize("n", LENGTHS)
 def test_cross_entropy_of_a_class(dtype, n):

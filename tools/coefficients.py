@@ -182,6 +182,7 @@ class Format:
     name: str
     round: Callable[[mpf], float]
     suffix: str
+    digits: int
     ln2_bits: int  # of the high part where its multiples are to be exact
     exponential: int  # degree
     tail_end: mpf  # of the rational for gelu's tail
@@ -210,11 +211,11 @@ class Format:
 
 
 FLOAT = Format(
-    "float", float32, "f", 24, 5, mpf("13.2"), (4, 5),
+    "float", float32, "f", 24, 24, 5, mpf("13.2"), (4, 5),
     {"silu": (mpf(1) / 16, 4), "gelu_tanh": (mpf(1) / 16, 4), "gelu": (mpf(1) / 4, 6)}, (mpf(1) / 2, 9),
 )  # fmt: skip
 DOUBLE = Format(
-    "double", float, "", 42, 10, mpf("8.2"), (9, 10),
+    "double", float, "", 53, 42, 10, mpf("8.2"), (9, 10),
     {"silu": (mpf(1) / 16, 9), "gelu_tanh": (mpf(1) / 16, 9), "gelu": (mpf(3) / 8, 15)}, (mpf(1) / 2, 19),
 )  # fmt: skip
 
@@ -288,6 +289,8 @@ def compensated_tail(form):
     error = error_in_bits(lambda t: approximation(t) / inverse_ratio(t) - 1, mpf(0), end, 801)
     v1, v2 = map(records.twice_inner, (mpf(1), mpf(2)))
     cubic = (v2 - 2 * v1) / 6
+    unit = mpf(2) ** (7 - form.digits)  # the last place of factors from 64 to 128
+    short = mpmath.nint((v1 - cubic) / unit) * unit
     of = f"    static constexpr Sum<{form.name}>"
     return [
         f"    // e^(-t^2/2) / erfc(t/sqrt 2) = 1 + tail_slope t + t numerator/denominator on [0, {end}],",
@@ -295,9 +298,10 @@ def compensated_tail(form):
         form.member("tail_numerator", top),
         form.member("tail_denominator", bottom),
         f"{of} inverse_sqrt_two_pi = {form.sum(1 / mpmath.sqrt(2 * mpmath.pi))};",
-        "    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))",
-        f"{of} gelu_tanh_linear = {form.sum(v1 - cubic)};",
+        "    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2)); linear less a factor of up to 128 is exact",
+        f"{of} gelu_tanh_linear = {{{form.number(short)}, {form.number(v1 - cubic - short)}}};",
         f"{of} gelu_tanh_cubic = {form.sum(cubic)};",
+        f"{of} gelu_tanh_three_cubic = {form.sum(3 * cubic)};",
     ]
 
 

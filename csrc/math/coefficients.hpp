@@ -330,9 +330,10 @@ template <> struct In<float> {
         0x1.9fbd8a0000000p-6f,
         0x1.04ec680000000p-9f};
     static constexpr Sum<float> inverse_sqrt_two_pi = {0x1.9884540000000p-2f, -0x1.8579360000000p-27f};
-    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
-    static constexpr Sum<float> gelu_tanh_linear = {0x1.9884540000000p+0f, -0x1.8579360000000p-25f};
+    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2)); linear less a factor of up to 128 is exact
+    static constexpr Sum<float> gelu_tanh_linear = {0x1.9884800000000p+0f, -0x1.6615e40000000p-19f};
     static constexpr Sum<float> gelu_tanh_cubic = {0x1.2444f20000000p-4f, 0x1.49b16a0000000p-29f};
+    static constexpr Sum<float> gelu_tanh_three_cubic = {0x1.b6676c0000000p-3f, -0x1.175e200000000p-32f};
     // gelu': relative error 2^-27.4
     static constexpr CompensatedZero<float, 6> gelu_zero = {
         0x1.0000000000000p-2f, -0x1.80ead20000000p-1f, -0x1.6737d80000000p-28f,
@@ -394,9 +395,10 @@ template <> struct In<double> {
         0x1.eaed0c28fd121p-18,
         0x1.c1c305c78d9a3p-23};
     static constexpr Sum<double> inverse_sqrt_two_pi = {0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56};
-    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2))
-    static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54};
+    // gelu_tanh(x) = x sigmoid(x (linear + cubic x^2)); linear less a factor of up to 128 is exact
+    static constexpr Sum<double> gelu_tanh_linear = {0x1.9884533d43640p+0, 0x1.08d0fcb3c500cp-48};
     static constexpr Sum<double> gelu_tanh_cubic = {0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61};
+    static constexpr Sum<double> gelu_tanh_three_cubic = {0x1.b6676bf7450f0p-3, 0x1.bba7351828aabp-57};
     // gelu': relative error 2^-58.9
     static constexpr CompensatedZero<double, 15> gelu_zero = {
         0x1.8000000000000p-2, -0x1.80ead197f00b4p-1, -0x1.dc33ec6564406p-58,

@@ -109,17 +109,26 @@ struct GeluTanh {
         return {value, around(coefficients::gelu_tanh_zero, x, slope)};
     }
 
+    // x (linear + cubic x^2) as a pair. The linear coefficient's high part is short: what the factor exceeds it by is
+    // exact, and so an fma finds the factor's rounding error.
+    template <class Real>
+    SOFTFLOOR_INLINE static Sum<Real> odd_cubic(Real x, Sum<Element<Real>> linear, Sum<Element<Real>> cubic) {
+        auto constant = [](Element<Real> c) __attribute__((always_inline)) { return number<Real>(c); };
+        Real square = x * x, factor = fma(constant(cubic.high), square, constant(linear.high)), product = x * factor;
+        Real lost = fma(constant(cubic.high), square, constant(linear.high) - factor);
+        Real rest = fma(constant(cubic.low), square, constant(linear.low));
+        rest = fma(constant(cubic.high), fma(x, x, -square), rest) + lost;
+        return {product, fma(x, rest, fma(x, factor, -product))};
+    }
+
     // The same with s = sigmoid(v), u = e^-v s: x s and s (1 + x v'(x) u), with v and x v'(x) as pairs. In double, e^-v
     // is 2^-870 at 20, so that its error terms are normal.
     template <class Real> static constexpr Real compensated_limit = sizeof(Real) == 4 ? 9 : 20;
     template <class Real> SOFTFLOOR_INLINE static auto compensated(Real x) {
         using C = coefficients::In<Real>;
-        Real square = x * x;
-        Sum<Real> cubic = C::gelu_tanh_cubic * Sum<Real>{square, fma(x, x, -square)};
-        Sum<Real> v = times(C::gelu_tanh_linear + cubic, x);
-        Sum<Real> d = one_plus(exponential(-v));
+        Sum<Real> d = one_plus(exponential(-odd_cubic(x, C::gelu_tanh_linear, C::gelu_tanh_cubic)));
         auto s = divide(Real(1), d);
-        auto slope = rising_slope(s, v + times(cubic, x + x));
+        auto slope = rising_slope(s, odd_cubic(x, C::gelu_tanh_linear, C::gelu_tanh_three_cubic));
         return CompensatedJet{divide(x, d), around(C::gelu_tanh_zero, x, slope)};
     }
     // float32, with t / (1 + e^-v) and the slope's tail from tables.
@@ -127,17 +136,16 @@ struct GeluTanh {
     static constexpr bool has_long_waits = true;
     SOFTFLOOR_INLINE static auto in_lanes(Floats x) {
         using namespace coefficients;
-        using C = In<float>;
-        Floats t = at_most(absolute(x), gelu_tanh_tail.cap), square = t * t;
-        Sum<Floats> cubic = lanes_of(C::gelu_tanh_cubic) * Sum<Floats>{square, fma(t, t, -square)};
-        Sum<Floats> v = times(lanes_of(C::gelu_tanh_linear) + cubic, t);
+        Floats t = at_most(absolute(x), gelu_tanh_tail.cap);
+        auto v = odd_cubic(t, In<float>::gelu_tanh_linear, In<float>::gelu_tanh_cubic);
         auto e = exponential_of_minus(v.high, v.low);
         return jet_of_tails(x, times(e, gelu_tanh_tail, t), times(with_sign(e, x), gelu_tanh_slope_tail, t));
     }
     static constexpr uint32_t plain_error = 73;  // at -8.55469
     template <class T> SOFTFLOOR_INLINE static auto plain(float x) {
         using C = coefficients::In<float>;
-        float cubic = C::gelu_tanh_cubic.high * (x * x), factor = C::gelu_tanh_linear.high + cubic, v = x * factor;
+        constexpr float linear = C::gelu_tanh_linear.high + C::gelu_tanh_linear.low;
+        float cubic = C::gelu_tanh_cubic.high * (x * x), factor = linear + cubic, v = x * factor;
         auto e = plain_exponential(-v, fma(-x, factor, v));
         float d = e.one_plus(), s = 1.0f / d, w = fma(x + x, cubic, v);
         float rest = __is_same(T, SpreadFloat16) ? e.rest_of_reciprocal(d, s) : 0.0f;

@@ -6,7 +6,7 @@
 #pragma once
 #include "charges.hpp"
 #include "sigmoid.hpp"
-#include "wide_row.hpp"
+#include "wide_charges.hpp"
 
 namespace softfloor {
 namespace {
@@ -41,7 +41,7 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
     }
     SOFTFLOOR_INLINE N depth_of(N logit, double value) const {
         if constexpr (!capped) {
-            return Wide::depth(value);
+            return Wide::template depth_at<true>(value);
         } else {
             N t = top - logit;
             return select(value == this->maximum || head(t) < 0, N(0.0), select(value == -infinity, N(infinity), t));
@@ -66,6 +66,20 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
     }
 };
 
+// Numbers of a block that wait for the next loop; the parts of pairs apart, as vectors hold them.
+constexpr size_t block = 256;
+template <class N> struct Waiting;
+template <> struct Waiting<double> {
+    double high[block];
+    SOFTFLOOR_INLINE void set(size_t i, double x) { high[i] = x; }
+    SOFTFLOOR_INLINE double operator[](size_t i) const { return high[i]; }
+};
+template <> struct Waiting<Pair> {
+    double high[block], low[block];
+    SOFTFLOOR_INLINE void set(size_t i, Pair x) { high[i] = x.hi, low[i] = x.lo; }
+    SOFTFLOOR_INLINE Pair operator[](size_t i) const { return Pair(high[i], low[i]); }
+};
+
 // What class i is charged for, beside the label.
 template <class T> struct Charges {
     using N = typename Format<T>::Number;
@@ -88,6 +102,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
     bool spread;  // more classes than the label are charged for
     double z_loss;
     N at_label = 0.0, log_of_total, log_normaliser;
+    WideCharges<N> charges;  // but for the label's
 
     OptionsRow(const void* const* in, size_t n)
         : Charges<T>{static_cast<const double*>(in[1]), static_cast<const T*>(in[2]), N(1.0) - N(number(in[5])),
@@ -100,38 +115,31 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         row.sum_others();
         log_of_total = row.log_of_total();
         log_normaliser = row.log_normaliser();
+        if (!spread) return;
+        const Row& own = row;
+        auto depth = [&own](double value) { return own.depth(value); };
+        const Charges<T> charged = *this;
+        if (label >= 0) {  // shares of 0
+            const N each = charged.each;
+            const double* weights = charged.weights;
+            auto charge = [=](size_t i) { return weighted(each, weights[i]); };
+            charges = WideCharges<N>(row.x, n, log_of_total, charge, depth);
+        } else {
+            charges = WideCharges<N>(row.x, n, log_of_total, [=](size_t i) { return charged.charge(i); }, depth);
+        }
     }
     SOFTFLOOR_INLINE static double number(const void* operand) { return *static_cast<const double*>(operand); }
 
-    N charges() const {
-        return spread ? sum_of<N>(row.n, [&](size_t i) { return charge(i); }) : N(0.0);
-    }
-
     N loss() const {
-        // Infinite costs are counted apart, because an error-free sum cannot hold them. What is charged nothing costs
-        // nothing, even at a logit of -inf.
-        auto impossible = [&](N amount, N depth) {
-            bool unbounded = (head(log_of_total) == infinity) | (head(depth) == infinity);
-            return unbounded & (head(amount) != 0);
-        };
-        auto cost = [&](N amount, N depth) {
-            return select((head(amount) == 0) | impossible(amount, depth), N(0.0), amount * (depth + log_of_total));
-        };
-        bool unbounded = z_loss > 0 && __builtin_fabs(head(log_normaliser)) == infinity, valid = true;
-        N sum = 0.0;
-        if (label >= 0) {
+        bool unbounded = z_loss > 0 && __builtin_fabs(head(log_normaliser)) == infinity;
+        N sum = charges.loss(log_of_total);
+        unbounded |= charges.costs_infinity;
+        if (label >= 0 && head(at_label) != 0) {
             N depth = row.depth(row.entry(size_t(label)));
-            unbounded |= impossible(at_label, depth);
-            sum = cost(at_label, depth);
+            if (head(log_of_total) == infinity || head(depth) == infinity) unbounded = true;
+            else sum = sum + at_label * (depth + log_of_total);
         }
-        if (spread) {
-            auto depth = [&](size_t i) { return row.depth(Row::number(row.x[i])); };
-            sum = sum + sum_of<N>(row.n, [&](size_t i) { return cost(charge(i), depth(i)); });
-            unbounded |=
-                sum_of<double>(row.n, [&](size_t i) { return impossible(charge(i), depth(i)) ? 1.0 : 0.0; }) > 0;
-            N total = charges();
-            valid = head(total) == head(total);
-        }
+        bool valid = head(charges.total) == head(charges.total);
         if (z_loss > 0) sum = sum + N(z_loss) * square(log_normaliser);
         valid &= head(row.others) == head(row.others);
         // Of numbers that are not negative, only an overflow makes NaN.
@@ -140,7 +148,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
     }
 
     void write_gradient(T* gradient, double scale) const {
-        N inverse_total = row.inverse_total(), others = charges();
+        N inverse_total = row.inverse_total(), others = charges.total;
         N pull = z_loss > 0 ? N(2 * z_loss) * log_normaliser : N(0.0), factor = at_label + others + pull;
         if (row.empty()) return for_each(row.n, [=](size_t i) { gradient[i] = T{}; });
         bool unbounded = !(__builtin_fabs(head(factor)) <= largest<Pair>);
@@ -171,7 +179,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         // what the row is charged, which a gradient in float64 cannot change.
         const Charges<T> charges_of_row = *this;
         const N bounded_factor = unbounded ? N(0.0) : factor;
-        WaitingTerms<N> probabilities, slopes;
+        Waiting<N> probabilities, slopes;
         for (size_t begin = 0; begin < row.n; begin += block) {
             size_t count = row.n - begin < block ? row.n - begin : block;
             for_each(count, [&](size_t k) {

@@ -5,6 +5,7 @@
 #pragma once
 #include "charges.hpp"
 #include "rows.hpp"
+#include "wide_charges.hpp"
 
 namespace softfloor {
 namespace {
@@ -19,22 +20,16 @@ inline size_t label_at(const Strided& labels, size_t row) {
     return size_t(*reinterpret_cast<const int64_t*>(labels.at(row, 0)));
 }
 
-template <class T> SOFTFLOOR_INLINE typename WideRow<T>::N probability_loss(WideRow<T>& row, const T* labels) {
-    using N = typename WideRow<T>::N;
-    N log_of_total = row.log_of_total();
-    // A class of probability 0 costs nothing, even where its logit is -inf; any other class costs inf there, which is
-    // counted apart because an error-free sum cannot hold it.
-    auto impossible = [&](size_t i) {
-        bool unbounded = (head(log_of_total) == infinity) | (head(row.depth(WideRow<T>::number(row.x[i]))) == infinity);
-        return unbounded & (WideRow<T>::number(labels[i]) != 0);
-    };
-    N loss = sum_of<N>(row.n, [&](size_t i) {
-        N weight = Format<T>::load(labels[i]), surprise = row.depth(WideRow<T>::number(row.x[i])) + log_of_total;
-        return select((head(weight) == 0) | impossible(i), N(0.0), weight * surprise);
-    });
-    double count = sum_of<double>(row.n, [&](size_t i) { return impossible(i) ? 1.0 : 0.0; });
+template <class T>
+SOFTFLOOR_INLINE auto probability_charges(const WideRow<T>& row, const T* labels, typename WideRow<T>::N log_of_total) {
+    return WideCharges<typename WideRow<T>::N>(
+        row.x, row.n, log_of_total, [=](size_t i) { return WideRow<T>::number(labels[i]); },
+        [=](double value) { return row.template depth_at<true>(value); });
+}
+template <class N> SOFTFLOOR_INLINE N probability_loss(const WideCharges<N>& charges, N log_of_total) {
+    N loss = charges.loss(log_of_total);
     bool number = head(loss) == head(loss) && head(log_of_total) == head(log_of_total);
-    return !number ? N(loss + log_of_total) : count > 0 ? N(infinity) : loss;
+    return !number ? N(loss + log_of_total) : charges.costs_infinity ? N(infinity) : loss;
 }
 
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
@@ -77,7 +72,9 @@ struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
             if (probabilities_in_float<T>(in, n, scratch, out[0], nullptr, 1.0)) return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         row.sum_others();
-        *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(row, static_cast<const T*>(in[1])));
+        auto log_of_total = row.log_of_total();
+        auto charges = probability_charges(row, static_cast<const T*>(in[1]), log_of_total);
+        *static_cast<T*>(out[0]) = Format<T>::store(probability_loss(charges, log_of_total));
     }
 };
 
@@ -131,9 +128,10 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
         const T* labels = static_cast<const T*>(in[1]);
         double scale = *static_cast<const double*>(in[2]);
         row.sum_others();
-        N loss = probability_loss(row, labels);
-        N each = row.inverse_total() * sum_of<N>(n, [&](size_t i) { return Format<T>::load(labels[i]); });
-        each = times_power_of_two(each, power_of_two(-stored_power));
+        N log_of_total = row.log_of_total();
+        auto charges = probability_charges(row, labels, log_of_total);
+        N loss = probability_loss(charges, log_of_total);
+        const auto each = factor_of_stored(row.inverse_total() * charges.total);
         T* gradient = static_cast<T*>(out[1]);
         // The term is computed again with all its digits: softmax and label may cancel. By copies, which a gradient in
         // float64 cannot change.

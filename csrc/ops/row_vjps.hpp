@@ -9,9 +9,17 @@ namespace softfloor {
 namespace {
 
 // A slope in float64 over T, of which the low part is what the high one lacks.
-template <bool is_1> SOFTFLOOR_INLINE double over_temperature(Pair slope, Pair inverse_temperature) {
-    if constexpr (is_1) return canonical(slope.hi + slope.lo);
-    else return Format<double>::store(over(fast_two_sum(slope.hi, slope.lo), inverse_temperature));
+SOFTFLOOR_INLINE double over_temperature(Pair slope, Pair inverse_temperature) {
+    return Format<double>::store(over(fast_two_sum(slope.hi, slope.lo), inverse_temperature));
+}
+// The same at temperature 1; by the text of float32, in two roundings, where that serves both.
+template <class Op> SOFTFLOOR_INLINE double rounded_slope(double x, double c, Pair sum) {
+    if constexpr (requires(Sum<double> parts) { Op::slope(x, c, parts); }) {
+        return canonical(Op::slope(x, c, Sum<double>{sum.hi, sum.lo}));
+    } else {
+        Pair slope = Op::slope(x, c, sum);
+        return canonical(slope.hi + slope.lo);
+    }
 }
 // The vjp in float64: by slope where the operation covers x and the sum, by wide_slope elsewhere. Sums near overflow
 // (wide_row.hpp) are of cotangents at `shrunk` of their size.
@@ -36,16 +44,15 @@ void vjp_in_float64(const double* x, const double* c, double temperature, double
         write_enlarged([&](double its_x, double its_c) { return Op::wide_slope(its_x, its_c, sum); });
     } else if (size != 1) {
         write_enlarged([&](double its_x, double its_c) {
+            if (temperature == 1) return Pair(rounded_slope<Op>(its_x, its_c, sum));
             Pair slope = Op::slope(its_x, its_c, sum);
             return fast_two_sum(slope.hi, slope.lo);
         });
     } else if (temperature == 1) {
-        write([&](double its_x, double its_c) {
-            return over_temperature<true>(Op::slope(its_x, its_c, sum), inverse_temperature);
-        });
+        write([&](double its_x, double its_c) { return rounded_slope<Op>(its_x, its_c, sum); });
     } else {
         write([&](double its_x, double its_c) {
-            return over_temperature<false>(Op::slope(its_x, its_c, sum), inverse_temperature);
+            return over_temperature(Op::slope(its_x, its_c, sum), inverse_temperature);
         });
     }
 }
@@ -55,7 +62,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         return exact_product(Format<T>::load(p), Format<T>::load(c));
     }
     // Two roundings: of the first difference, which is exact where the two are close, and of the result.
-    SOFTFLOOR_INLINE static float slope(float p, float c, Sum<float> mean) {
+    template <class Real> SOFTFLOOR_INLINE static Real slope(Real p, Real c, Sum<Real> mean) {
         return fma(p, c - mean.high, -(p * mean.low));
     }
     template <class T, class N> SOFTFLOOR_INLINE static N wide_slope(T p, T c, N mean) {

@@ -39,7 +39,7 @@ struct SoftminVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         return bits_to_float(float_to_bits(SoftmaxVjp::slope(p, c, mean)) ^ 0x80000000u);
     }
     static bool covers_sum(Pair mean) { return SoftmaxVjp::covers_sum(mean); }
-    SOFTFLOOR_INLINE static Pair slope(double p, double c, Pair mean) { return SoftmaxVjp::slope(p, c, mean); }
+    SOFTFLOOR_INLINE static auto slope(double p, double c, auto mean) { return SoftmaxVjp::slope(p, c, mean); }
     template <class T> SOFTFLOOR_INLINE static T finished(T slope) { return negated(slope); }
 };
 

@@ -19,6 +19,7 @@ namespace {
 struct FixedSum {
     static constexpr double high_unit = 0x1p-26, low_unit = 0x1p-74;
     static constexpr int low_bits = 48;
+    static constexpr size_t block = 256;
     int64_t high = 0, low = 0;
 
     // x - x mod unit, for |x| < 2^51 unit.

@@ -27,6 +27,7 @@ template <class Op, class T> constexpr bool covers_some = requires(Computed<T> x
 
 // Sums of a tile's rows, and what their slopes need of them. float32 and half precisions: sums in double.
 template <class T, size_t most> struct VjpNumbers {
+    static constexpr bool temperatures_are_1 = true;  // other rows go to their row kernels
     alignas(64) double lane_numbers[lanes * LanePitch<most>::most];
     alignas(64) float high[most], low[most];
     LanePitch<most> pitch{most};
@@ -49,7 +50,6 @@ template <class T, size_t most> struct VjpNumbers {
         });
         return split_all(count, high, low, [&](size_t j) { return lane(0)[j]; });
     }
-    SOFTFLOOR_INLINE void by_temperature(auto body) const { body.template operator()<true>(); }
     template <class Op, bool> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
         return narrow<T>(Op::slope(x, y, Sum<float>{high[j], low[j]}));
     }
@@ -63,6 +63,8 @@ template <size_t most> struct VjpNumbers<double, most> {
 
     SOFTFLOOR_INLINE double* lane(size_t k) { return lane_numbers + k * pitch; }
     SOFTFLOOR_INLINE double* rest(size_t k) { return rest_numbers + k * pitch; }
+    SOFTFLOOR_INLINE Pair at(size_t k, size_t j) { return {lane(k)[j], rest(k)[j]}; }
+    SOFTFLOOR_INLINE void set(size_t k, size_t j, Pair x) { lane(k)[j] = x.hi, rest(k)[j] = x.lo; }
     bool start(TileOrder::Tile tile, size_t n, const Strided&) {
         pitch = LanePitch<most>(tile.count);
         for (size_t k = 0; k < lanes && k < n; ++k)
@@ -70,22 +72,16 @@ template <size_t most> struct VjpNumbers<double, most> {
         return true;
     }
     SOFTFLOOR_INLINE void add(size_t i, size_t j, Pair summand) {
-        Pair sum = two_sum(lane(i % lanes)[j], summand.hi);
-        lane(i % lanes)[j] = sum.hi;
-        rest(i % lanes)[j] += sum.lo + summand.lo;
+        set(i % lanes, j, lanes_added(at(i % lanes, j), summand));
     }
     template <class Op> bool finish(TileOrder::Tile tile, size_t n, const Strided& temperature) {
-        auto set = [&](size_t k, size_t j, Pair x) { lane(k)[j] = x.hi, rest(k)[j] = x.lo; };
-        for (size_t k = 0; k < lanes && k < n; ++k)
-            for (size_t j = 0; j < tile.count; ++j) set(k, j, two_sum(lane(k)[j], rest(k)[j]));
         fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
-            for (size_t j = 0; j < tile.count; ++j)
-                set(k, j, Pair(lane(k)[j], rest(k)[j]) + Pair(lane(other)[j], rest(other)[j]));
+            for (size_t j = 0; j < tile.count; ++j) set(k, j, lanes_added(at(k, j), at(other, j)));
         });
         size_t unusual = 0;
         for (size_t j = 0; j < tile.count; ++j) {
             Pair inverse = inverse_of<Pair>(temperature_at(temperature, tile.first + j));
-            Pair sum = {n ? lane(0)[j] + 0.0 : 0.0, n ? rest(0)[j] + 0.0 : 0.0};  // no copy, as in ColumnSums
+            Pair sum = n ? two_sum(lane(0)[j], rest(0)[j]) : Pair(0.0);
             high[j] = sum.hi, low[j] = sum.lo;
             inverse_high[j] = inverse.hi, inverse_low[j] = inverse.lo;
             unusual += is_near_overflow(sum) || !Op::covers_sum(sum);
@@ -93,13 +89,11 @@ template <size_t most> struct VjpNumbers<double, most> {
         temperatures_are_1 = are_1(temperature, tile.first, tile.count);
         return unusual == 0;
     }
-    SOFTFLOOR_INLINE void by_temperature(auto body) const {
-        if (temperatures_are_1) body.template operator()<true>();
-        else body.template operator()<false>();
-    }
     template <class Op, bool is_1> SOFTFLOOR_INLINE double slope(size_t j, double x, double y) const {
-        Pair slope = Op::slope(x, y, Pair(high[j], low[j]));
-        double result = over_temperature<is_1>(slope, Pair(inverse_high[j], inverse_low[j]));
+        Pair sum = {high[j], low[j]};
+        double result;
+        if constexpr (is_1) result = rounded_slope<Op>(x, y, sum);
+        else result = over_temperature(Op::slope(x, y, sum), Pair(inverse_high[j], inverse_low[j]));
         if constexpr (requires { Op::finished(result); }) return Op::finished(result);
         return result;
     }
@@ -169,7 +163,7 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
         T* to = reinterpret_cast<T*>(out.at(row, i));
         ask_ahead<T, true>(out, row, i, writes);
         auto write_slopes = [&](const auto* from_x, const auto* from_y) __attribute__((always_inline)) {
-            numbers.by_temperature([&]<bool is_1>() __attribute__((always_inline)) {
+            by_temperature(numbers.temperatures_are_1, [&]<bool is_1>() __attribute__((always_inline)) {
 #pragma GCC ivdep
                 for (size_t j = 0; j < writes; ++j)
                     to[j] = numbers.template slope<Op, is_1>(j, computed(from_x[j]), computed(from_y[j]));

@@ -25,7 +25,7 @@ template <class T> struct WideColumns {
     Strided x;
     double sign;  // times what is read
     bool temperatures_are_1;
-    alignas(64) double maximum[most], ties[most];
+    alignas(64) double maximum[most], ties[most], of_products[most], whole[most];
     Pairs<most> inverse_temperatures, others, inverse_totals, logs_of_totals, factors, sums[lanes];
 
     explicit WideColumns(size_t length) : n(length) {}
@@ -70,24 +70,44 @@ template <class T> struct WideColumns {
     N log_of_total(size_t k) const { return logs_of_totals[k]; }
 
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
-        for_each(count, [&](size_t k) { factors.set(k, times_power_of_two(factor(k), power_of_two(-stored_power))); });
+        for_each(count, [&](size_t k) {
+            auto of_stored = factor_of_stored(factor(k));
+            factors.set(k, of_stored.each), of_products[k] = of_stored.of_product;
+        });
         for (size_t i = 0; i < n; ++i) {
             T* to = reinterpret_cast<T*>(out.at(0, i));
             ask_ahead<T, true>(out, 0, i, count);
-            for_each(count, [&](size_t k) { to[k] = WideRow<T>::scaled_term(to[k], factors[k]); });
+            for_each(count, [&](size_t k) { to[k] = WideRow<T>::scaled_term(to[k], {factors[k], of_products[k]}); });
         }
         return true;
     }
     bool write_log(const Strided& out) {
-        by_temperature([&]<bool is_1>() {
+        size_t wholes = 0;
+        for (size_t k = 0; k < count; ++k) {
+            bool is_whole = row(k).has_whole_logsumexp(logs_of_totals[k]);
+            whole[k] = is_whole ? 1.0 : 0.0, wholes += is_whole;
+            factors.set(k, N(maximum[k]) + logs_of_totals[k]);
+        }
+        auto write = [&](auto log_of_share) __attribute__((always_inline)) {
             for (size_t i = 0; i < n; ++i) {
                 T* to = reinterpret_cast<T*>(out.at(0, i));
                 ask_ahead<T>(x, 0, i, count);
                 ask_ahead<T, true>(out, 0, i, count);
-                each(i, [&](size_t k, double value) __attribute__((always_inline)) {
-                    to[k] = row(k).template log_of_share<is_1>(value, logs_of_totals[k]);
-                });
+                each(i, [&](size_t k, double value) __attribute__((always_inline)) { to[k] = log_of_share(k, value); });
             }
+        };
+        auto by_logsumexp = [&](size_t k, double value) __attribute__((always_inline)) {
+            return WideRow<T>::less_logsumexp(value, factors[k]);
+        };
+        if (wholes == count) {
+            write(by_logsumexp);
+            return true;
+        }
+        by_temperature(temperatures_are_1, [&]<bool is_1>() {
+            write([&](size_t k, double value) __attribute__((always_inline)) {
+                T apart = row(k).template log_of_share<is_1>(value, logs_of_totals[k]);
+                return whole[k] != 0 ? by_logsumexp(k, value) : apart;
+            });
         });
         return true;
     }
@@ -102,31 +122,25 @@ template <class T> struct WideColumns {
         const T* from = reinterpret_cast<const T*>(x.at(0, i));
         for_each(count, [&](size_t k) __attribute__((always_inline)) { body(k, sign * from[k]); });
     }
-    SOFTFLOOR_INLINE void by_temperature(auto body) const {
-        if (temperatures_are_1) body.template operator()<true>();
-        else body.template operator()<false>();
-    }
     template <bool logarithms, bool inverses, class Keep> SOFTFLOOR_INLINE void sum_up(Keep keep) {
         const size_t filled = n < lanes ? n : lanes;
         for (size_t i = 0; i < filled; ++i) for_each(count, [&](size_t k) { sums[i].set(k, 0.0); });
-        by_temperature([&]<bool is_1>() {
+        by_temperature(temperatures_are_1, [&]<bool is_1>() {
             for (size_t i = 0; i < n; ++i) {
                 Pairs<most>& sum = sums[i % lanes];
                 each(i, [&](size_t k, double value) __attribute__((always_inline)) {
                     N term = row(k).template stored_term<is_1>(value);
                     keep(k, i, value, term);
-                    Pair total = two_sum(sum.high[k], term.hi);
-                    sum.set(k, {total.hi, sum.low[k] + (total.lo + term.lo)});
+                    sum.set(k, lanes_added(sum[k], term));
                 });
             }
         });
-        for (size_t i = 0; i < filled; ++i)
-            for_each(count, [&](size_t k) { sums[i].set(k, two_sum(sums[i].high[k], sums[i].low[k])); });
         fold_lanes(n, [&](size_t i, size_t other) __attribute__((always_inline)) {
-            for_each(count, [&](size_t k) { sums[i].set(k, sums[i][k] + sums[other][k]); });
+            for_each(count, [&](size_t k) { sums[i].set(k, lanes_added(sums[i][k], sums[other][k])); });
         });
         for_each(count, [&](size_t k) {
-            others.set(k, times_power_of_two(n ? sums[0][k] : Pair(0.0), power_of_two(-stored_power)));
+            Pair sum = n ? two_sum(sums[0].high[k], sums[0].low[k]) : Pair(0.0);
+            others.set(k, times_power_of_two(sum, power_of_two(-stored_power)));
         });
         if constexpr (inverses) for_each(count, [&](size_t k) { inverse_totals.set(k, row(k).inverse_total()); });
         if constexpr (logarithms) for_each(count, [&](size_t k) { logs_of_totals.set(k, row(k).log_of_total()); });

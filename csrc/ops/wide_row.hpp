@@ -43,24 +43,21 @@ template <> struct Lanes<double> {
         return high[0];
     }
 };
+// A sum and its rounding errors, in which those of the next one are added up.
+SOFTFLOOR_INLINE Pair lanes_added(Pair a, Pair b) {
+    Pair sum = two_sum(a.hi, b.hi);
+    return {sum.hi, a.lo + (sum.lo + b.lo)};
+}
 template <> struct Lanes<Pair> {
     double high[lanes] = {}, low[lanes] = {};
-    SOFTFLOOR_INLINE void add(size_t j, double x) {
-        Pair sum = two_sum(high[j], x);
-        high[j] = sum.hi;
-        low[j] += sum.lo;
-    }
     SOFTFLOOR_INLINE void add(size_t j, Pair x) {
-        Pair sum = two_sum(high[j], x.hi);
-        high[j] = sum.hi;
-        low[j] += sum.lo + x.lo;
+        Pair sum = lanes_added(Pair(high[j], low[j]), x);
+        high[j] = sum.hi, low[j] = sum.lo;
     }
     Pair total() {
-        auto set = [&](size_t j, Pair x) { high[j] = x.hi, low[j] = x.lo; };
-        for (size_t j = 0; j < lanes; ++j) set(j, two_sum(high[j], low[j]));
         for (size_t half = lanes / 2; half; half /= 2)
-            for (size_t j = 0; j < half; ++j) set(j, Pair(high[j], low[j]) + Pair(high[j + half], low[j + half]));
-        return {high[0], low[0]};
+            for (size_t j = 0; j < half; ++j) add(j, Pair(high[j + half], low[j + half]));
+        return two_sum(high[0], low[0]);
     }
 };
 // Adds term(i) for i = 0 ... count-1, in the lanes i % lanes.
@@ -74,30 +71,10 @@ template <class N, class Term> SOFTFLOOR_INLINE void add_all(Lanes<N>& sum, size
     for (size_t j = 0; i < count; ++i, ++j) sum.add(j, term(i));
 }
 
-// Terms that wait to be added; the parts of pairs apart, as vectors hold them.
-constexpr size_t block = 256;
-template <class N> struct WaitingTerms;
-template <> struct WaitingTerms<double> {
-    double high[block];
-    SOFTFLOOR_INLINE void set(size_t i, double x) { high[i] = x; }
-    SOFTFLOOR_INLINE double operator[](size_t i) const { return high[i]; }
-};
-template <> struct WaitingTerms<Pair> {
-    double high[block], low[block];
-    SOFTFLOOR_INLINE void set(size_t i, Pair x) { high[i] = x.hi, low[i] = x.lo; }
-    SOFTFLOOR_INLINE Pair operator[](size_t i) const { return Pair(high[i], low[i]); }
-};
-
-// The sum of term(i) for i = 0 ... n-1. Terms go through a block in the first-level cache: computing them and adding
-// them in lanes are then two loops that the compiler vectorises each.
+// The sum of term(i) for i = 0 ... n-1.
 template <class N, class Term> SOFTFLOOR_INLINE N sum_of(size_t n, Term term) {
     Lanes<N> sum;
-    WaitingTerms<N> terms;
-    for (size_t begin = 0; begin < n; begin += block) {
-        size_t count = n - begin < block ? n - begin : block;
-        for_each(count, [&](size_t k) { terms.set(k, term(begin + k)); });
-        add_all(sum, count, [&](size_t k) __attribute__((always_inline)) { return terms[k]; });
-    }
+    add_all(sum, n, term);
     return sum.total();
 }
 
@@ -140,6 +117,11 @@ inline double temperature_at(const Strided& temperature, size_t row) {
     return *reinterpret_cast<const double*>(temperature.at(row, 0));
 }
 
+// body<is_1>(): where temperatures are 1, there is less to do.
+SOFTFLOOR_INLINE void by_temperature(bool is_1, auto body) {
+    if (is_1) body.template operator()<true>();
+    else body.template operator()<false>();
+}
 inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
     size_t different = temperatures.row_step ? count : 1;
     for (size_t k = first; k < first + different; ++k)
@@ -147,12 +129,16 @@ inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
     return true;
 }
 
-// (a b - c) scale.
-SOFTFLOOR_INLINE double scaled_difference(double a, double b, double c, double scale) { return (a * b - c) * scale; }
-SOFTFLOOR_INLINE double scaled_difference(Pair a, Pair b, double c, double scale) {
-    double product = a.hi * b.hi, lost = fma(a.lo, b.hi, fma(a.hi, b.lo, fma(a.hi, b.hi, -product)));
-    Pair difference = two_sum(product, -c);
-    return fma(difference.hi, scale, (difference.lo + lost) * scale);
+// (term factor - c) scale.
+SOFTFLOOR_INLINE double scaled_difference(double term, FactorOfStored<double> factor, double c, double scale) {
+    return (term * factor.each * factor.of_product - c) * scale;
+}
+SOFTFLOOR_INLINE double scaled_difference(Pair term, FactorOfStored<Pair> factor, double c, double scale) {
+    const Pair each = factor.each;
+    double product = term.hi * each.hi;
+    double lost = fma(term.lo, each.hi, fma(term.hi, each.lo, fma(term.hi, each.hi, -product)));
+    Pair difference = two_sum(product * factor.of_product, -c);
+    return fma(difference.hi, scale, fma(lost, factor.of_product, difference.lo) * scale);
 }
 
 // float64 cotangents of which a sum is near overflow are computed at 2^-64 of their size; infinities and NaN as well,
@@ -191,18 +177,15 @@ template <class T> struct WideRow {
         if constexpr (!is_1) return depth(value);
         return select(value == maximum, N(0.0), difference(maximum, value, N()));
     }
-    // body<whether T is 1>()
-    SOFTFLOOR_INLINE void by_temperature(auto body) const {
-        if (temperature == 1) body.template operator()<true>();
-        else body.template operator()<false>();
-    }
     SOFTFLOOR_INLINE static N exponential(N t) {
         auto e = exponential_of_minus(t);
         return apply(Scaled<N>{e.mantissa, e.power});
     }
     // A term times 2^stored_power: none that can matter is subnormal while it waits in a float64.
     template <bool is_1> SOFTFLOOR_INLINE N stored_term(double value) const {
-        return select(value == maximum, N(0.0), stored_exponential_of_minus(depth_at<is_1>(value)));
+        N below = difference(maximum, value, N());
+        if constexpr (!is_1) below = over(below, inverse_temperature);
+        return stored_exponential_of_minus(below, value == maximum);
     }
 
     WideRow() = default;
@@ -225,8 +208,9 @@ template <class T> struct WideRow {
         sum_others([&](size_t i) { return number(x[i]); });
     }
     template <class Entry> void sum_others(Entry entry) {
-        by_temperature(
-            [&]<bool is_1>() { set_others(sum_of<N>(n, [&](size_t i) { return stored_term<is_1>(entry(i)); })); });
+        by_temperature(temperature == 1, [&]<bool is_1>() {
+            set_others(sum_of<N>(n, [&](size_t i) { return stored_term<is_1>(entry(i)); }));
+        });
     }
     SOFTFLOOR_INLINE void set_others(N stored_sum) {
         others = times_power_of_two(stored_sum, power_of_two(-stored_power));
@@ -234,7 +218,7 @@ template <class T> struct WideRow {
     // Terms wait in the output row for the sum, times 2^stored_power.
     T* terms_in(T* out) const { return out; }
     void sum_into(T* terms) {
-        by_temperature([&]<bool is_1>() {
+        by_temperature(temperature == 1, [&]<bool is_1>() {
             set_others(sum_of<N>(n, [&](size_t i) {
                 double value = number(x[i]);
                 N term = stored_term<is_1>(value);
@@ -255,11 +239,11 @@ template <class T> struct WideRow {
 
     // out = terms * factor
     void write_scaled(const T* terms, T* out, N factor) const {
-        N each = times_power_of_two(factor, power_of_two(-stored_power));
-        for_each(n, [&](size_t i) { out[i] = scaled_term(terms[i], each); });
+        const auto of_stored = factor_of_stored(factor);
+        for_each(n, [&](size_t i) { out[i] = scaled_term(terms[i], of_stored); });
     }
-    SOFTFLOOR_INLINE static T scaled_term(double term, Pair factor) {
-        return canonical(fma(term, factor.hi, term * factor.lo));
+    SOFTFLOOR_INLINE static T scaled_term(double term, FactorOfStored<Pair> factor) {
+        return canonical(fma(term, factor.each.hi, term * factor.each.lo) * factor.of_product);
     }
     template <bool is_1> SOFTFLOOR_INLINE T log_of_share(double value, N log_of_total) const {
         bool unbounded = head(log_of_total) == infinity, number = head(log_of_total) == head(log_of_total);
@@ -267,9 +251,24 @@ template <class T> struct WideRow {
         bool nothing = unbounded | ((head(t) == infinity) & number);
         return canonical(nothing ? -infinity : 0.0 - (sum.hi + (sum.lo + (t.lo + log_of_total.lo))));
     }
+    // At temperature 1 it is x less the log-sum-exp: as a pair that has all digits that matter, unless the logarithm of
+    // the total is tiny beside the maximum.
+    SOFTFLOOR_INLINE bool has_whole_logsumexp(N log_of_total) const {
+        bool is_1 = (inverse_temperature.hi == 1) & (inverse_temperature.lo == 0);
+        return is_1 & (log_of_total.hi > 0x1p-30 * __builtin_fabs(maximum));
+    }
+    SOFTFLOOR_INLINE static T less_logsumexp(double value, N logsumexp) {
+        N difference = two_sum(value, -logsumexp.hi);
+        double rest = difference.lo - logsumexp.lo;
+        return canonical(difference.hi == -infinity ? -infinity : difference.hi + rest);
+    }
     void write_log(T* out) const {
         N log_of_total = this->log_of_total();
-        by_temperature([&]<bool is_1>() {
+        if (has_whole_logsumexp(log_of_total)) {
+            const N logsumexp = N(maximum) + log_of_total;
+            return for_each(n, [&](size_t i) { out[i] = less_logsumexp(WideRow::number(x[i]), logsumexp); });
+        }
+        by_temperature(temperature == 1, [&]<bool is_1>() {
             for_each(n, [&](size_t i) { out[i] = log_of_share<is_1>(WideRow::number(x[i]), log_of_total); });
         });
     }

@@ -1,0 +1,48 @@
+// What the classes of a row are charged, summed up in numbers twice as wide as the entries: with t_i and L of
+// wide_row.hpp, the loss is sum_i a_i (t_i + L) = sum a_i t_i + L sum a_i.
+#pragma once
+#include "wide_row.hpp"
+
+namespace softfloor {
+namespace {
+
+SOFTFLOOR_INLINE double weighted(double depth, double charge) { return depth * charge; }
+SOFTFLOOR_INLINE Pair weighted(Pair depth, double charge) {
+    double product = depth.hi * charge;
+    return {product, fma(depth.lo, charge, fma(depth.hi, charge, -product))};
+}
+SOFTFLOOR_INLINE Pair weighted(Pair depth, Pair charge) {
+    double product = depth.hi * charge.hi, lost = fma(depth.hi, charge.hi, -product);
+    return {product, fma(depth.lo, charge.hi, fma(depth.hi, charge.lo, lost))};
+}
+
+// A class that is charged nothing costs nothing, even where its logit is -inf; any other costs inf there, which is
+// told apart, because an error-free sum cannot hold it.
+template <class N> struct WideCharges {
+    N depths = 0.0, total = 0.0;  // sum a_i t_i of what is finite, sum a_i
+    bool costs_infinity = false;
+
+    // charge(i) is a double or an N, depth(x_i) is t_i.
+    template <class T> WideCharges(const T* x, size_t n, N log_of_total, auto charge, auto depth) {
+        const bool unbounded = head(log_of_total) == infinity;
+        auto depth_at = [=](size_t i) __attribute__((always_inline)) { return depth(WideRow<T>::number(x[i])); };
+        depths = sum_of<N>(n, [=](size_t i) __attribute__((always_inline)) {
+            auto amount = charge(i);
+            N t = depth_at(i);
+            return select((head(amount) == 0) | (head(t) == infinity), N(0.0), weighted(t, amount));
+        });
+        total = sum_of<N>(n, [=](size_t i) __attribute__((always_inline)) { return N(charge(i)); });
+        costs_infinity = sum_of<double>(n, [=](size_t i) __attribute__((always_inline)) {
+                             bool infinite = unbounded | (head(depth_at(i)) == infinity);
+                             return infinite & (head(charge(i)) != 0) ? 1.0 : 0.0;
+                         }) > 0;
+    }
+    WideCharges() = default;
+
+    N loss(N log_of_total) const {
+        return head(log_of_total) == infinity ? depths : depths + weighted(log_of_total, total);
+    }
+};
+
+}  // namespace
+}  // namespace softfloor
