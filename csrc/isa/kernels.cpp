@@ -80,13 +80,7 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
             batch_of<Op, T>(some, n, count - first < most ? count - first : most, scratch);
         }
     } else {
-        for (size_t row = 0; row < count; ++row) {
-            const void* in[inputs];
-            void* out[outputs];
-            for (int k = 0; k < inputs; ++k) in[k] = operands[k].at(row, 0);
-            for (int k = 0; k < outputs; ++k) out[k] = operands[inputs + k].at(row, 0);
-            Op::template run<T>(in, out, n, scratch);
-        }
+        for (size_t row = 0; row < count; ++row) run_row<Op, T, inputs, outputs>(operands, row, n, scratch);
     }
 }
 #define ROW_KERNEL(OP, SIGNATURE, T) row_kernel<OP, T, operands_of(SIGNATURE, false), operands_of(SIGNATURE, true)>

@@ -83,9 +83,10 @@ template <> SOFTFLOOR_INLINE Float16 narrow<Float16>(float x) {
     return Float16(sign | result);
 }
 template <class T> SOFTFLOOR_INLINE T narrow(double x) {
-    if constexpr (__is_same(T, float)) return float(x);
+    if constexpr (__is_same(T, float) || __is_same(T, double)) return T(x);
     else return narrow<T>(round_to_odd(x));
 }
+SOFTFLOOR_INLINE double collapse(double x) { return x; }
 SOFTFLOOR_INLINE double collapse(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
 
 // The one NaN that is ever returned: which operand's payload survives differs between instruction sets.

@@ -80,9 +80,9 @@ template <class T, class Charge> struct ChargedRow {
             row.write_scaled(terms, gradient, each);
         } else if (splits(each)) {
             Sum<float> parts = split(each);
-            for_each(row.n, [&](size_t i) {
+            narrow_each(gradient, row.n, [&](size_t i) {
                 float charged = float(charge(i) * scale);
-                gradient[i] = narrow<T>(fma(terms[i], parts.high, fma(terms[i], parts.low, -charged)));
+                return fma(terms[i], parts.high, fma(terms[i], parts.low, -charged));
             });
         } else {
             for_each(row.n, [&](size_t i) { gradient[i] = Format<T>::store(terms[i] * each - charge(i) * scale); });

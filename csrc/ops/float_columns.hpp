@@ -124,10 +124,11 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         for (size_t first = 0; first < reads; first += width) {
             float *to = next->entries + i * most + first, *largest = next->maximum + first;
             int32_t *place = next->places + first, here = int32_t(i);
+            const auto* entries = spread_where_slow(from + first, width, to);
 #pragma GCC ivdep
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
             for (size_t j = 0; j < width; ++j) {
-                float value = negative ? -widen(from[first + j]) : widen(from[first + j]);
+                float value = negative ? -widen(entries[j]) : widen(entries[j]);
                 to[j] = value;
                 if constexpr (apart) place[j] = later_place(place[j], value > largest[j], here);
                 largest[j] = value > largest[j] ? value : largest[j];
@@ -147,9 +148,7 @@ template <class T> struct FloatColumns : ColumnNumbers<T, most_columns> {
         for (size_t first = 0; first < writes; first += width) {
             const float* from = unwritten.entries + i * most + first;
             const float *a = unwritten.first_number + first, *b = unwritten.second_number + first;
-#pragma GCC ivdep
-#pragma GCC unroll 1
-            for (size_t j = 0; j < width; ++j) to[first + j] = narrow<T>(result(from[j], a[j], b[j]));
+            narrow_sixteen(to + first, [=](size_t j) { return result(from[j], a[j], b[j]); });
         }
     }
 

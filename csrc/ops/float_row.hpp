@@ -11,6 +11,7 @@
 #include "../math/exp_float.hpp"
 #include "../math/log1p.hpp"
 #include "../math/compensated.hpp"
+#include "../math/spread.hpp"
 #include "../kernels.hpp"
 #include "wide_row.hpp"
 
@@ -58,7 +59,7 @@ template <class T> struct FloatRow {
         if constexpr (sizeof(T) == 4) {
             x = row;
         } else {
-            for_each(n, [&](size_t i) { room[i] = widen(row[i]); });
+            widen_all(row, room, n);
             x = room;
         }
         maximum = maximum_of(n, [&](size_t i) { return x[i]; });
@@ -217,7 +218,7 @@ template <class T> struct FloatRow {
     void write_scaled(const float* terms, T* out, double factor) const {
         Sum<float> parts = split(factor);
         if (splits(factor))
-            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(terms[i], parts.high, terms[i] * parts.low)); });
+            narrow_each(out, n, [&](size_t i) { return fma(terms[i], parts.high, terms[i] * parts.low); });
         else for_each(n, [&](size_t i) { out[i] = Format<T>::store(double(terms[i]) * factor); });
     }
     // Where 1/T is a power of two: the difference, L and the result are rounded, each by half a unit at most.
@@ -227,7 +228,7 @@ template <class T> struct FloatRow {
         bool unbounded = log_of_total == infinity, number = log_of_total == log_of_total;
         if (form != infinite && writes_log_in_float() && number) {
             float scale = exponential.scale, log_of_total_float = float(log_of_total);
-            for_each(n, [&](size_t i) { out[i] = narrow<T>(fma(x[i] - maximum, scale, -log_of_total_float)); });
+            narrow_each(out, n, [&](size_t i) { return fma(x[i] - maximum, scale, -log_of_total_float); });
         } else {
             for_each(n, [&](size_t i) {
                 double t = depth(double(x[i]));

@@ -68,9 +68,14 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
             T* to = reinterpret_cast<T*>(out.at(0, i));
             ask_ahead<T>(x, 0, i, count);
             ask_ahead<T, true>(out, 0, i, count);
-            each(i, [&](size_t k, float value) __attribute__((always_inline)) {
-                to[k] = narrow<T>(fma(value - maximum[k], scale, -log_of_total[k]));
-            });
+            const T* from = reinterpret_cast<const T*>(x.at(0, i));
+            for (size_t first = 0; first < count; first += width) {
+                alignas(64) float room[width];
+                const auto* entries = spread_where_slow(from + first, width, room);
+                const float *largest = maximum + first, *log = log_of_total + first;
+                narrow_sixteen(to + first,
+                               [&](size_t j) { return fma(read(entries[j]) - largest[j], scale, -log[j]); });
+            }
         }
         return true;
     }
@@ -98,14 +103,18 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         return read.end <= written.begin || written.end <= read.begin;
     }
 
-    SOFTFLOOR_INLINE float read(T entry) const { return bits_to_float(float_to_bits(widen(entry)) ^ sign); }
+    template <class Entry> SOFTFLOOR_INLINE float read(Entry entry) const {
+        return bits_to_float(float_to_bits(widen(entry)) ^ sign);
+    }
     // body(row, value) for an entry of all rows.
     template <class Body> SOFTFLOOR_INLINE void each(size_t i, Body body) const {
         const T* from = reinterpret_cast<const T*>(x.at(0, i));
         for (size_t first = 0; first < count; first += width) {
+            alignas(64) float room[width];
+            const auto* entries = spread_where_slow(from + first, width, room);
 #pragma GCC ivdep
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
-            for (size_t j = 0; j < width; ++j) body(first + j, read(from[first + j]));
+            for (size_t j = 0; j < width; ++j) body(first + j, read(entries[j]));
         }
     }
 
@@ -116,9 +125,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         if constexpr (sizeof(T) == 4) {
             floats = from;
         } else {
-#pragma GCC ivdep
-#pragma GCC unroll 1
-            for (size_t j = 0; j < width; ++j) wide[j] = widen(from[j]);
+            widen_sixteen(from, wide);
         }
         for (size_t v = 0; v < vectors; ++v)
             entries[v] = Floats(Bits(load_lanes(floats + v * float_lanes)) ^ int32_t(sign));
@@ -128,11 +135,8 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         float* floats = wide;
         if constexpr (sizeof(T) == 4) floats = to;
         for (size_t v = 0; v < vectors; ++v) store_lanes(floats + v * float_lanes, results[v]);
-        if constexpr (sizeof(T) < 4) {
-#pragma GCC ivdep
-#pragma GCC unroll 1
-            for (size_t j = 0; j < width; ++j) to[j] = narrow<T>(wide[j]);
-        }
+        if constexpr (__is_same(T, Float16)) gather_sixteen(wide, to);
+        else if constexpr (sizeof(T) < 4) narrow_sixteen(to, [&](size_t j) { return wide[j]; });
     }
     // Of sixteen rows, an entry to come.
     SOFTFLOOR_INLINE void ask_to_read(size_t first, size_t i) const {

@@ -4,9 +4,8 @@
 //   loss = sum_i a_i (t_i + L) + k lse^2,    gradient = (p_i (sum a + 2 k lse) - a_i) (1 - tanh^2(x_i / cap))
 // with t_i = m - z_i, L and lse = m + L as in wide_row.hpp. No term of the loss is negative.
 #pragma once
-#include "charges.hpp"
+#include "losses.hpp"
 #include "sigmoid.hpp"
-#include "wide_charges.hpp"
 
 namespace softfloor {
 namespace {
@@ -66,20 +65,8 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
     }
 };
 
-// Numbers of a block that wait for the next loop; the parts of pairs apart, as vectors hold them.
+// Numbers of a block that wait for the next loop.
 constexpr size_t block = 256;
-template <class N> struct Waiting;
-template <> struct Waiting<double> {
-    double high[block];
-    SOFTFLOOR_INLINE void set(size_t i, double x) { high[i] = x; }
-    SOFTFLOOR_INLINE double operator[](size_t i) const { return high[i]; }
-};
-template <> struct Waiting<Pair> {
-    double high[block], low[block];
-    SOFTFLOOR_INLINE void set(size_t i, Pair x) { high[i] = x.hi, low[i] = x.lo; }
-    SOFTFLOOR_INLINE Pair operator[](size_t i) const { return Pair(high[i], low[i]); }
-};
-
 // What class i is charged for, beside the label.
 template <class T> struct Charges {
     using N = typename Format<T>::Number;
@@ -175,11 +162,30 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
             N share = select(head(probability) == 0, N(0.0), (others - own + pull) * probability);
             at_place = result(share - (at_label + own) * missing, probability, slope);
         }
-        // Two loops that the compiler vectorises each; one with both was left scalar, at 20 ns per entry. By a copy of
-        // what the row is charged, which a gradient in float64 cannot change.
-        const Charges<T> charges_of_row = *this;
+        // By copies of what the row is and is charged, which a gradient in float64 cannot change.
+        const Charges<T> charged = *this;
+        if constexpr (!capped) {
+            if (!unbounded) {
+                const auto of_stored = factor_of_stored(inverse_total * factor);
+                const Row own = row;
+                auto write = [=](auto charge) {
+                    for_each(own.n, [=](size_t i) {
+                        N term = stored_exponential_of_minus(own.template depth_at<true>(Row::number(own.x[i])));
+                        gradient[i] = Format<T>::store(N(scaled_difference(term, of_stored, charge(i), scale)));
+                    });
+                };
+                if (label < 0) {
+                    write([=](size_t i) { return charged.charge(i); });
+                } else {  // shares of 0
+                    write([=](size_t i) { return weighted(charged.each, charged.weights[i]); });
+                    gradient[label] = at_place;
+                }
+                return;
+            }
+        }
+        // Two loops that the compiler vectorises each; one with both was left scalar, at 20 ns per entry.
         const N bounded_factor = unbounded ? N(0.0) : factor;
-        Waiting<N> probabilities, slopes;
+        SideBySide<N, block> probabilities, slopes;
         for (size_t begin = 0; begin < row.n; begin += block) {
             size_t count = row.n - begin < block ? row.n - begin : block;
             for_each(count, [&](size_t k) {
@@ -190,7 +196,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
             });
             for_each(count, [&](size_t k) {
                 N share = probabilities[k] * bounded_factor;
-                gradient[begin + k] = result(share - charges_of_row.charge(begin + k), probabilities[k], slopes[k]);
+                gradient[begin + k] = result(share - charged.charge(begin + k), probabilities[k], slopes[k]);
             });
         }
         if (label >= 0) gradient[label] = at_place;
@@ -199,6 +205,30 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
 
 // An ignored row costs nothing, whatever it holds. Without a softcap, the operand is inf.
 template <bool with_gradient> struct LossWithOptions {
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        few_or_each<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
+    }
+    template <class T> using Few = ChargedRows<T, typename Format<T>::Number>;
+    template <class T> static void charge(Few<T>& rows, const Strided* operands) {
+        using N = typename Few<T>::N;
+        SideBySide<N, rows.most> kept, each;
+        alignas(64) double weights[rows.longest][rows.most];
+        for (size_t k = 0; k < rows.most; ++k) {
+            auto at = [&](int operand) { return operands[operand].at(k < rows.count ? k : 0, 0); };
+            auto number = [&](int operand) { return *reinterpret_cast<const double*>(at(operand)); };
+            kept.set(k, N(1.0) - N(number(5))), each.set(k, N(number(5)) * reciprocal(N(double(rows.n))));
+            rows.label[k] = *reinterpret_cast<const int64_t*>(at(3));
+            rows.scale[k] = number(4), rows.z_loss[k] = number(6);
+            rows.is_covered[k] &= rows.label[k] != OptionsRow<T, false>::ignored && number(7) == infinity;
+        }
+        rows.template read<double>(operands[1], [&](size_t i, size_t k, double weight) { weights[i][k] = weight; });
+        rows.template read<T>(operands[2], [&](size_t i, size_t k, double share) { rows.charges[i].set(k, N(share)); });
+        for (size_t i = 0; i < rows.n; ++i)
+            rows.each_row(
+                [&](size_t k) { rows.charges[i].set(k, N(weights[i][k]) * (kept[k] * rows.charges[i][k] + each[k])); });
+        for (size_t k = 0; k < rows.most; ++k)
+            if (rows.label[k] >= 0) rows.at_label.set(k, N(weights[rows.label[k]][k]) * kept[k]);
+    }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         T* loss = static_cast<T*>(out[0]);
         if (*static_cast<const int64_t*>(in[3]) == OptionsRow<T, false>::ignored) {
@@ -240,7 +270,8 @@ template <bool with_gradient> struct LossWithOptions {
             return true;
         };
         if (place >= 0) return write([=](size_t i) { return weights[i] * each; });
-        return write([=](size_t i) { return weights[i] * (kept * Format<T>::load(shares[i]) + each); });
+        const auto* spread_shares = spread_where_slow(shares, n, static_cast<float*>(scratch) + n);  // beside the row's
+        return write([=](size_t i) { return weights[i] * (kept * double(widen(spread_shares[i])) + each); });
     }
 };
 

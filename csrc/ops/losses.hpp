@@ -3,6 +3,7 @@
 //   probabilities y:  loss = sum_i y_i (t_i + L),    gradient = softmax sum(y) - y
 // with t_i = m - x_i and L = log1p(c - 1 + S): the logarithm of softmax is never taken.
 #pragma once
+#include "charged_rows.hpp"
 #include "charges.hpp"
 #include "rows.hpp"
 #include "wide_charges.hpp"
@@ -58,7 +59,8 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
 template <class T>
 bool probabilities_in_float(const void* const* in, size_t n, void* scratch, void* loss, void* gradient, double scale) {
     const T* labels = static_cast<const T*>(in[1]);
-    auto charge = [=](size_t i) { return Format<T>::load(labels[i]); };
+    const auto* charges = spread_where_slow(labels, n, static_cast<float*>(scratch) + n);  // beside the row's room
+    auto charge = [=](size_t i) { return double(widen(charges[i])); };
     FloatRow<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
     ChargedRow<T, decltype(charge)> charged(row, charge, true, {}, 0.0);
     bool done = gradient ? charged.value_and_gradient(static_cast<T*>(gradient), scale, labels) : charged.value();
@@ -66,7 +68,32 @@ bool probabilities_in_float(const void* const* in, size_t n, void* scratch, void
     return done;
 }
 
+// Rows of few entries side by side, and one after another where they are longer, or have what only the wider text knows
+// to treat. Op says what they are charged.
+template <class Op, class T, int inputs, int outputs>
+[[gnu::noinline]] void few_entries(const Strided* operands, size_t n, size_t count, bool* is_done) {
+    typename Op::template Few<T> rows(operands[0], n, count);
+    Op::charge(rows, operands);
+    rows.write_losses(operands[inputs]);
+    if constexpr (outputs > 1) rows.write_gradients(operands[inputs + 1]);
+    for (size_t k = 0; k < count; ++k) is_done[k] = rows.is_covered[k];
+}
+template <class Op, class T, int inputs, int outputs>
+void few_or_each(const Strided* operands, size_t n, size_t count, void* scratch) {
+    bool is_done[most_batched] = {};
+    if (n && n <= Op::template Few<T>::longest) few_entries<Op, T, inputs, outputs>(operands, n, count, is_done);
+    for (size_t k = 0; k < count; ++k)
+        if (!is_done[k]) run_row<Op, T, inputs, outputs>(operands, k, n, scratch);
+}
+
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        few_or_each<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
+    }
+    template <class T> using Few = ChargedRows<T, double>;
+    template <class T> static void charge(Few<T>& rows, const Strided* operands) {
+        rows.template read<T>(operands[1], [&](size_t i, size_t k, double label) { rows.charges[i].set(k, label); });
+    }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         if constexpr (sizeof(T) < 8)
             if (probabilities_in_float<T>(in, n, scratch, out[0], nullptr, 1.0)) return;
@@ -120,6 +147,14 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
 };
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
+    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
+        few_or_each<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
+    }
+    template <class T> using Few = ChargedRows<T, double>;
+    template <class T> static void charge(Few<T>& rows, const Strided* operands) {
+        SoftmaxCrossEntropyProbabilities::charge(rows, operands);
+        for (size_t k = 0; k < rows.count; ++k) rows.scale[k] = *reinterpret_cast<const double*>(operands[2].at(k, 0));
+    }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename WideRow<T>::N;
         if constexpr (sizeof(T) < 8)

@@ -75,9 +75,11 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
         double product = p * difference.hi, lost = fma(p, difference.hi, -product);
         return {product, fma(p, difference.lo - mean.lo, lost)};
     }
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename Format<T>::Number;
-        const T *p = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
+        float* room = static_cast<float*>(scratch);
+        const auto* p = spread_where_slow(static_cast<const T*>(in[0]), n, room);
+        const auto* c = spread_where_slow(static_cast<const T*>(in[1]), n, room + n);
         double temperature = *static_cast<const double*>(in[2]);
         N mean = sum_of<N>(n, [&](size_t i) { return summand(p[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
@@ -85,7 +87,7 @@ struct SoftmaxVjp {  // (n),(n),()->(n): probabilities, cotangent, temperature. 
             vjp_in_float64<SoftmaxVjp>(p, c, temperature, result, n, mean);
         } else if (temperature == 1.0 && splits(mean)) {
             Sum<float> parts = split(mean);
-            for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(p[i]), widen(c[i]), parts)); });
+            narrow_each(result, n, [&](size_t i) { return slope(widen(p[i]), widen(c[i]), parts); });
         } else {
             N inverse_temperature = inverse_of<N>(temperature);
             for_each(n, [&](size_t i) {
@@ -132,9 +134,11 @@ struct LogSoftmaxVjp {
         Pair difference = two_sum(c, -share);
         return select(q == -infinity, Pair(0.0), Pair(difference.hi, difference.lo - lost));
     }
-    template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
+    template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename Format<T>::Number;
-        const T *q = static_cast<const T*>(in[0]), *c = static_cast<const T*>(in[1]);
+        float* room = static_cast<float*>(scratch);
+        const auto* q = spread_where_slow(static_cast<const T*>(in[0]), n, room);
+        const auto* c = spread_where_slow(static_cast<const T*>(in[1]), n, room + n);
         double temperature = *static_cast<const double*>(in[2]);
         N total = sum_of<N>(n, [&](size_t i) { return summand(q[i], c[i]); });
         T* result = static_cast<T*>(out[0]);
@@ -150,7 +154,7 @@ struct LogSoftmaxVjp {
                 uint32_t covered = 0;
                 for_each(n, [&](size_t i) { covered += is_covered(widen(q[i])); });
                 if (covered == n) {
-                    for_each(n, [&](size_t i) { result[i] = narrow<T>(slope(widen(q[i]), widen(c[i]), parts)); });
+                    narrow_each(result, n, [&](size_t i) { return slope(widen(q[i]), widen(c[i]), parts); });
                 } else {
                     for_each(n, [&](size_t i) {
                         T single = narrow<T>(slope(widen(q[i]), widen(c[i]), parts));

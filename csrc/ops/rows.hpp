@@ -77,9 +77,9 @@ template <class Op, class T, int operand_count>
 size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
     TileOrder order = [&] {
         if constexpr (sizeof(T) == 8) return TileOrder{count, true, most_columns};
-        constexpr size_t narrow = 4096;  // in shorter rows, computing terms once more costs more than it saves
         // Terms of half precisions have no place to be kept in while they are read again: computed twice, they gain
-        // later.
+        // later, in narrow tiles never. In shorter rows of float32, it costs more than it saves.
+        constexpr size_t narrow = sizeof(T) == 4 ? 4096 : size_t(-1);
         size_t room = scratch.second_level_cache * (sizeof(T) == 4 ? 1 : 16);
         return TileOrder::of<T>(operands[0], n, count, narrow, room);
     }();
@@ -103,6 +103,15 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnS
         each_tile(all);
     }
     return done;
+}
+// One row, by an operation that takes such.
+template <class Op, class T, int inputs, int outputs>
+void run_row(const Strided* operands, size_t row, size_t n, void* scratch) {
+    const void* in[inputs];
+    void* out[outputs];
+    for (int k = 0; k < inputs; ++k) in[k] = operands[k].at(row, 0);
+    for (int k = 0; k < outputs; ++k) out[k] = operands[inputs + k].at(row, 0);
+    Op::template run<T>(in, out, n, scratch);
 }
 // batched_rows(n) rows at most.
 template <class Op, class T> void batch_of(const Strided* operands, size_t n, size_t count, void* scratch) {

@@ -63,6 +63,10 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     }
 
   private:
+    // Half precisions are read and written sixteen at a time, the last of them padded, where loops under a mask are
+    // slow.
+    static constexpr bool by_sixteen = sizeof(T) < 4 && (register_bytes < 64 || (__is_same(T, Float16) && width > 32));
+
     template <bool apart, bool keep> void sum_up() {
         if (plain) sum_up_in_form<apart, keep, true>();
         else sum_up_in_form<apart, keep, false>();
@@ -111,17 +115,34 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
                 x[k] = row;
             } else {
                 x[k] = entries[k];
+                if constexpr (by_sixteen && (!full || __is_same(T, Float16))) {
+                    read_by_sixteen<negative>(row, entries[k]);
+                } else {
 #pragma GCC ivdep
-                for (size_t j = 0; j < width; ++j) {
-                    float value = -__builtin_inff();
-                    if (full || inside[j]) value = negative ? -widen(row[j]) : widen(row[j]);
-                    entries[k][j] = value;
+                    for (size_t j = 0; j < width; ++j) {
+                        float value = -__builtin_inff();
+                        if (full || inside[j]) value = negative ? -widen(row[j]) : widen(row[j]);
+                        entries[k][j] = value;
+                    }
                 }
             }
             auto folded = folded_to_lanes<width>(x[k], Larger{});
             __builtin_memcpy(largest[k], &folded, sizeof folded);
         }
         for (size_t k = 0; k < most; k += left) fold_side_by_side(largest + k, maximum + k, Larger{});
+    }
+    template <bool negative> SOFTFLOOR_INLINE void read_by_sixteen(const T* row, float* to) const {
+        const size_t whole = n / sixteen * sixteen;
+        for (size_t j = 0; j < whole; j += sixteen) widen_sixteen(row + j, to + j);
+        if (whole < width) {
+            T padded[sixteen];
+            for (T& entry : padded) entry = Format<T>::store(negative ? infinity : -infinity);
+            __builtin_memcpy(padded, row + whole, (n - whole) * sizeof(T));
+            widen_sixteen(padded, to + whole);
+            for (size_t j = whole + sixteen; j < width; ++j) to[j] = negative ? __builtin_inff() : -__builtin_inff();
+        }
+        if constexpr (negative)
+            for (size_t j = 0; j < width; ++j) to[j] = -to[j];
     }
     void find_places() {
         constexpr size_t left = folded_lanes<int32_t>;
@@ -140,7 +161,12 @@ template <class T, size_t width> struct ShortRows : RowNumbers<T, most_batched> 
     SOFTFLOOR_INLINE void write(const Strided& out, size_t k, const float* from, Result result) const {
         T* to = reinterpret_cast<T*>(out.at(k, 0));
         auto write_entry = [&](size_t j) { to[j] = narrow<T>(result(from[j])); };
-        if (n == width) {
+        if constexpr (by_sixteen) {
+            alignas(64) T all[width];
+            for (size_t begin = 0; begin < width; begin += sixteen)
+                narrow_sixteen(all + begin, [&](size_t j) { return result(from[begin + j]); });
+            __builtin_memcpy(to, all, n * sizeof(T));
+        } else if (n == width) {
             for_each(width, write_entry);
         } else if (register_bytes < 64) {  // AMD's processors without AVX-512 are slow at stores under a mask
             for_each(n, write_entry);

@@ -50,8 +50,8 @@ template <class T, size_t most> struct VjpNumbers {
         });
         return split_all(count, high, low, [&](size_t j) { return lane(0)[j]; });
     }
-    template <class Op, bool> SOFTFLOOR_INLINE T slope(size_t j, float x, float y) const {
-        return narrow<T>(Op::slope(x, y, Sum<float>{high[j], low[j]}));
+    template <class Op, bool> SOFTFLOOR_INLINE float slope(size_t j, float x, float y) const {
+        return Op::slope(x, y, Sum<float>{high[j], low[j]});
     }
 };
 // float64: sums with their own rounding errors.
@@ -120,6 +120,9 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
           aside(static_cast<Computed*>(scratch)) {}
     static void* operator new(size_t, void* scratch) { return scratch; }
 
+    struct Room {  // for entries that are spread, and not put aside
+        alignas(64) Computed x[most], y[most];
+    };
     template <class Entry> SOFTFLOOR_INLINE static Computed computed(Entry entry) {
         if constexpr (__is_same(Entry, Computed)) return entry;
         else return widen(entry);
@@ -152,11 +155,14 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
         ask_ahead<T>(x, row, i, reads);
         ask_ahead<T>(y, row, i, reads);
         Computed* its_y = its_x + most_columns;
+        Room room;
+        const auto* each_x = spread_where_slow(from_x, reads, reads_again ? room.x : its_x);
+        const auto* each_y = spread_where_slow(from_y, reads, reads_again ? room.y : its_y);
 #pragma GCC ivdep
         for (size_t j = 0; j < reads; ++j) {
-            if constexpr (!reads_again) its_x[j] = computed(from_x[j]), its_y[j] = computed(from_y[j]);
-            numbers.add(i, j, Op::summand(from_x[j], from_y[j]));
-            if constexpr (covers_some<Op, T>) covered[j] += Op::is_covered(computed(from_x[j]));
+            if constexpr (!reads_again) its_x[j] = computed(each_x[j]), its_y[j] = computed(each_y[j]);
+            numbers.add(i, j, Op::summand(each_x[j], each_y[j]));
+            if constexpr (covers_some<Op, T>) covered[j] += Op::is_covered(computed(each_x[j]));
         }
     }
     SOFTFLOOR_INLINE void write(size_t row, size_t i, const Computed* its_x, size_t writes) const {
@@ -164,15 +170,18 @@ template <class Op, class T, bool reads_again> struct VjpColumns {
         ask_ahead<T, true>(out, row, i, writes);
         auto write_slopes = [&](const auto* from_x, const auto* from_y) __attribute__((always_inline)) {
             by_temperature(numbers.temperatures_are_1, [&]<bool is_1>() __attribute__((always_inline)) {
-#pragma GCC ivdep
-                for (size_t j = 0; j < writes; ++j)
-                    to[j] = numbers.template slope<Op, is_1>(j, computed(from_x[j]), computed(from_y[j]));
+                narrow_each(to, writes, [&](size_t j) __attribute__((always_inline)) {
+                    return numbers.template slope<Op, is_1>(j, computed(from_x[j]), computed(from_y[j]));
+                });
             });
         };
         if constexpr (reads_again) {
             ask_ahead<T>(x, row, i, writes);
             ask_ahead<T>(y, row, i, writes);
-            write_slopes(reinterpret_cast<const T*>(x.at(row, i)), reinterpret_cast<const T*>(y.at(row, i)));
+            Room room;
+            const T* from_x = reinterpret_cast<const T*>(x.at(row, i));
+            const T* from_y = reinterpret_cast<const T*>(y.at(row, i));
+            write_slopes(spread_where_slow(from_x, writes, room.x), spread_where_slow(from_y, writes, room.y));
         } else write_slopes(its_x, its_x + most_columns);
     }
     // Whether all of the rows that were read can be computed so.
@@ -203,7 +212,9 @@ size_t each_tile(VjpColumns<Op, T, reads_again>& columns, const Strided* operand
 }
 template <class Op, class T>
 size_t vjp_columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
-    TileOrder order = TileOrder::of<T>(operands[0], n, count, 0, scratch.second_level_cache);
+    constexpr size_t narrow = sizeof(T) < 4 ? size_t(-1) : 0;
+    size_t room = scratch.second_level_cache * (sizeof(T) < 4 ? 16 : 1);
+    TileOrder order = TileOrder::of<T>(operands[0], n, count, narrow, room);
     if (order.reads_again) {
         using Columns = VjpColumns<Op, T, true>;
         static_assert(sizeof(Columns) <= read_again_scratch);

@@ -26,16 +26,17 @@ template <class N> struct WideCharges {
     template <class T> WideCharges(const T* x, size_t n, N log_of_total, auto charge, auto depth) {
         const bool unbounded = head(log_of_total) == infinity;
         auto depth_at = [=](size_t i) __attribute__((always_inline)) { return depth(WideRow<T>::number(x[i])); };
-        depths = sum_of<N>(n, [=](size_t i) __attribute__((always_inline)) {
+        Lanes<N> of_depths, of_charges;
+        Lanes<double> infinite;
+        add_in_lanes(n, [&](size_t j, size_t i) __attribute__((always_inline)) {
             auto amount = charge(i);
             N t = depth_at(i);
-            return select((head(amount) == 0) | (head(t) == infinity), N(0.0), weighted(t, amount));
+            bool is_none = head(amount) == 0, is_infinite = head(t) == infinity;
+            of_depths.add(j, select(is_none | is_infinite, N(0.0), weighted(t, amount)));
+            of_charges.add(j, N(amount));
+            infinite.add(j, (unbounded | is_infinite) & !is_none ? 1.0 : 0.0);
         });
-        total = sum_of<N>(n, [=](size_t i) __attribute__((always_inline)) { return N(charge(i)); });
-        costs_infinity = sum_of<double>(n, [=](size_t i) __attribute__((always_inline)) {
-                             bool infinite = unbounded | (head(depth_at(i)) == infinity);
-                             return infinite & (head(charge(i)) != 0) ? 1.0 : 0.0;
-                         }) > 0;
+        depths = of_depths.total(), total = of_charges.total(), costs_infinity = infinite.total() > 0;
     }
     WideCharges() = default;
 

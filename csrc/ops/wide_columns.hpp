@@ -2,18 +2,14 @@
 // the same steps and order, and so with the same bits. What a row needs once, its reciprocal and logarithm, is computed
 // for all of them in vectors, too.
 #pragma once
+#include "side_by_side.hpp"
 #include "tile_order.hpp"
 #include "wide_row.hpp"
 
 namespace softfloor {
 namespace {
 
-// Pairs in vectors: the parts apart.
-template <size_t count> struct Pairs {
-    alignas(64) double high[count], low[count];
-    SOFTFLOOR_INLINE void set(size_t k, Pair x) { high[k] = x.hi, low[k] = x.lo; }
-    SOFTFLOOR_INLINE Pair operator[](size_t k) const { return Pair(high[k], low[k]); }
-};
+template <size_t count> using Pairs = SideBySide<Pair, count>;
 
 template <class T> struct WideColumns {
     using Entry = T;

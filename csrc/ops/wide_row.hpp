@@ -43,11 +43,14 @@ template <> struct Lanes<double> {
         return high[0];
     }
 };
-// A sum and its rounding errors, in which those of the next one are added up.
+// A sum and its rounding errors, in which those of the next one are added up; at the end they are added to it.
+SOFTFLOOR_INLINE double lanes_added(double a, double b) { return a + b; }
 SOFTFLOOR_INLINE Pair lanes_added(Pair a, Pair b) {
     Pair sum = two_sum(a.hi, b.hi);
     return {sum.hi, a.lo + (sum.lo + b.lo)};
 }
+SOFTFLOOR_INLINE double lanes_total(double sum) { return sum; }
+SOFTFLOOR_INLINE Pair lanes_total(Pair sum) { return two_sum(sum.hi, sum.lo); }
 template <> struct Lanes<Pair> {
     double high[lanes] = {}, low[lanes] = {};
     SOFTFLOOR_INLINE void add(size_t j, Pair x) {
@@ -57,18 +60,21 @@ template <> struct Lanes<Pair> {
     Pair total() {
         for (size_t half = lanes / 2; half; half /= 2)
             for (size_t j = 0; j < half; ++j) add(j, Pair(high[j + half], low[j + half]));
-        return two_sum(high[0], low[0]);
+        return lanes_total(Pair(high[0], low[0]));
     }
 };
-// Adds term(i) for i = 0 ... count-1, in the lanes i % lanes.
-template <class N, class Term> SOFTFLOOR_INLINE void add_all(Lanes<N>& sum, size_t count, Term term) {
+// add(i % lanes, i) for i = 0 ... count-1.
+template <class Add> SOFTFLOOR_INLINE void add_in_lanes(size_t count, Add add) {
     size_t i = 0;
     for (; i + lanes <= count; i += lanes) {
 #pragma GCC ivdep
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
-        for (size_t j = 0; j < lanes; ++j) sum.add(j, term(i + j));
+        for (size_t j = 0; j < lanes; ++j) add(j, i + j);
     }
-    for (size_t j = 0; i < count; ++i, ++j) sum.add(j, term(i));
+    for (size_t j = 0; i < count; ++i, ++j) add(j, i);
+}
+template <class N, class Term> SOFTFLOOR_INLINE void add_all(Lanes<N>& sum, size_t count, Term term) {
+    add_in_lanes(count, [&](size_t j, size_t i) __attribute__((always_inline)) { sum.add(j, term(i)); });
 }
 
 // The sum of term(i) for i = 0 ... n-1.
@@ -133,12 +139,12 @@ inline bool are_1(const Strided& temperatures, size_t first, size_t count) {
 SOFTFLOOR_INLINE double scaled_difference(double term, FactorOfStored<double> factor, double c, double scale) {
     return (term * factor.each * factor.of_product - c) * scale;
 }
-SOFTFLOOR_INLINE double scaled_difference(Pair term, FactorOfStored<Pair> factor, double c, double scale) {
+SOFTFLOOR_INLINE double scaled_difference(Pair term, FactorOfStored<Pair> factor, Pair c, double scale) {
     const Pair each = factor.each;
     double product = term.hi * each.hi;
     double lost = fma(term.lo, each.hi, fma(term.hi, each.lo, fma(term.hi, each.hi, -product)));
-    Pair difference = two_sum(product * factor.of_product, -c);
-    return fma(difference.hi, scale, fma(lost, factor.of_product, difference.lo) * scale);
+    Pair difference = two_sum(product * factor.of_product, -c.hi);
+    return fma(difference.hi, scale, fma(lost, factor.of_product, difference.lo - c.lo) * scale);
 }
 
 // float64 cotangents of which a sum is near overflow are computed at 2^-64 of their size; infinities and NaN as well,
