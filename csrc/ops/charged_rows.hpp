@@ -14,8 +14,9 @@ namespace {
 template <class T, class Charge> struct ChargedRows {
     using N = typename Format<T>::Number;
     static constexpr size_t most = most_batched;
-    // In longer rows there is enough to do for one at a time: of float32 terms, a chunk of float_row.hpp.
-    static constexpr size_t longest = sizeof(T) == 8 ? 128 : 63;
+    // In longer rows of float64 there is enough to do for one at a time, and others are faster in float32 terms. Below
+    // 16 entries those would leave more than n 2^-26 of a gradient's terms, of which it is a difference.
+    static constexpr size_t longest = sizeof(T) == 8 ? 128 : 31;
     // Beyond, products of pairs might overflow.
     static constexpr double largest_factor = 0x1p500;
 
@@ -35,7 +36,7 @@ template <class T, class Charge> struct ChargedRows {
         }
     }
 
-    // body(i, k, entry) for the entries of each row; 0 for those of rows that are not there.
+    // body(i, k, entry) for the entries of each row. Those that are not there repeat the first.
     template <class Item, class Body> SOFTFLOOR_INLINE void read(const Strided& from, Body body) {
         if (from.row_step == 0) {
             for (size_t i = 0; i < n; ++i) {

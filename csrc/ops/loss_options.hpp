@@ -206,7 +206,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
 // An ignored row costs nothing, whatever it holds. Without a softcap, the operand is inf.
 template <bool with_gradient> struct LossWithOptions {
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        few_or_each<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
+        charge_batch<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
     }
     template <class T> using Few = ChargedRows<T, typename Format<T>::Number>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
@@ -238,7 +238,7 @@ template <bool with_gradient> struct LossWithOptions {
             write(OptionsRow<T, true>(in, n), in, out);
         } else {
             if constexpr (sizeof(T) < 8)
-                if (in_float<T>(in, out, n, scratch)) return;
+                if (n > Few<T>::longest && in_float<T>(in, out, n, scratch)) return;
             write(OptionsRow<T, false>(in, n), in, out);
         }
     }
@@ -250,28 +250,39 @@ template <bool with_gradient> struct LossWithOptions {
     }
     // In float32 terms; false where a row needs the wider text.
     template <class T> static bool in_float(const void* const* in, void* const* out, size_t n, void* scratch) {
+        const T *logits = static_cast<const T*>(in[0]), *shares = static_cast<const T*>(in[2]);
+        T *loss = static_cast<T*>(out[0]), *gradient = with_gradient ? static_cast<T*>(out[with_gradient]) : nullptr;
+        float* room = static_cast<float*>(scratch) + n;  // beside the row's
+        if (*static_cast<const int64_t*>(in[3]) == OptionsRow<T, false>::probabilities)
+            return charge_row(logits, n, charging_of<T, true>(in, n, room), scratch, loss, gradient, shares);
+        return charge_row(logits, n, charging_of<T, false>(in, n, room), scratch, loss, gradient, shares);
+    }
+    template <class T> static void charging(const Strided* operands, size_t n, float* room, auto body) {
+        auto by = [=]<bool has_shares>() {
+            body([=](size_t k) { return charging_of<T, has_shares>(RowInputs<8>(operands, k).in, n, room + k * n); });
+        };
+        bool has_shares = label_at(operands[3], 0) == size_t(OptionsRow<T, false>::probabilities);
+        if (has_shares) by.template operator()<true>();
+        else by.template operator()<false>();
+    }
+    template <class T, bool has_shares> static auto charging_of(const void* const* in, size_t n, float* room) {
         using Options = OptionsRow<T, false>;
         const double* weights = static_cast<const double*>(in[1]);
-        const T* shares = static_cast<const T*>(in[2]);
         int64_t place = *static_cast<const int64_t*>(in[3]);
         double smoothing = Options::number(in[5]), kept = 1.0 - smoothing, each = smoothing / double(n);
-        Label label;
-        if (place >= 0) label = {place, weights[place] * kept};
-        auto write = [&](auto charge) {
-            FloatRow<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
-            bool spread = smoothing > 0 || place == Options::probabilities;
-            ChargedRow<T, decltype(charge)> charged(row, charge, spread, label, Options::number(in[6]));
-            if constexpr (with_gradient) {
-                if (!charged.value_and_gradient(static_cast<T*>(out[1]), Options::number(in[4]), shares)) return false;
+        auto charge = [=] {
+            if constexpr (has_shares) {
+                const auto* shares = spread_where_slow(static_cast<const T*>(in[2]), n, room);
+                return [=](size_t i) { return weights[i] * (kept * double(widen(shares[i])) + each); };
             } else {
-                if (!charged.value()) return false;
+                return [=](size_t i) { return weights[i] * each; };
             }
-            *static_cast<T*>(out[0]) = Format<T>::store(charged.loss);
-            return true;
-        };
-        if (place >= 0) return write([=](size_t i) { return weights[i] * each; });
-        const auto* spread_shares = spread_where_slow(shares, n, static_cast<float*>(scratch) + n);  // beside the row's
-        return write([=](size_t i) { return weights[i] * (kept * double(widen(spread_shares[i])) + each); });
+        }();
+        Charging<decltype(charge)> result{charge, has_shares || smoothing > 0};
+        if (place >= 0) result.label = {place, weights[place] * kept};
+        result.z_loss = Options::number(in[6]), result.scale = Options::number(in[4]);
+        result.is_wanted = place != Options::ignored && Options::number(in[7]) == infinity;
+        return result;
     }
 };
 

@@ -55,21 +55,24 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     }
 };
 
-// The same in float32 terms; false where a row needs the wider text.
+// Probabilities in float32 terms; false where a row needs the wider text.
+template <class T> SOFTFLOOR_INLINE auto charging_of(const T* probabilities, size_t n, float* room, double scale) {
+    const auto* charges = spread_where_slow(probabilities, n, room);
+    auto charge = [=](size_t i) { return double(widen(charges[i])); };
+    return Charging<decltype(charge)>{charge, true, {}, 0.0, scale};
+}
 template <class T>
 bool probabilities_in_float(const void* const* in, size_t n, void* scratch, void* loss, void* gradient, double scale) {
-    const T* labels = static_cast<const T*>(in[1]);
-    const auto* charges = spread_where_slow(labels, n, static_cast<float*>(scratch) + n);  // beside the row's room
-    auto charge = [=](size_t i) { return double(widen(charges[i])); };
-    FloatRow<T> row(static_cast<const T*>(in[0]), n, 1.0, scratch);
-    ChargedRow<T, decltype(charge)> charged(row, charge, true, {}, 0.0);
-    bool done = gradient ? charged.value_and_gradient(static_cast<T*>(gradient), scale, labels) : charged.value();
-    if (done) *static_cast<T*>(loss) = Format<T>::store(charged.loss);
-    return done;
+    const T *logits = static_cast<const T*>(in[0]), *labels = static_cast<const T*>(in[1]);
+    float* room = static_cast<float*>(scratch) + n;  // beside the row's
+    return charge_row(logits, n, charging_of(labels, n, room, scale), scratch, static_cast<T*>(loss),
+                      static_cast<T*>(gradient), labels);
 }
+inline double scale_of(const void* operand) { return *static_cast<const double*>(operand); }
 
-// Rows of few entries side by side, and one after another where they are longer, or have what only the wider text knows
-// to treat. Op says what they are charged.
+// Rows of few entries side by side, short ones together, and others, or what only the wider text knows to treat, one
+// after another. Op says what they are charged, by charge(rows, operands) and, in float32 terms, charging<T>(body,
+// ...).
 template <class Op, class T, int inputs, int outputs>
 [[gnu::noinline]] void few_entries(const Strided* operands, size_t n, size_t count, bool* is_done) {
     typename Op::template Few<T> rows(operands[0], n, count);
@@ -79,24 +82,41 @@ template <class Op, class T, int inputs, int outputs>
     for (size_t k = 0; k < count; ++k) is_done[k] = rows.is_covered[k];
 }
 template <class Op, class T, int inputs, int outputs>
-void few_or_each(const Strided* operands, size_t n, size_t count, void* scratch) {
+void charge_batch(const Strided* operands, size_t n, size_t count, void* scratch) {
     bool is_done[most_batched] = {};
-    if (n && n <= Op::template Few<T>::longest) few_entries<Op, T, inputs, outputs>(operands, n, count, is_done);
+    if (n && n <= Op::template Few<T>::longest) {
+        few_entries<Op, T, inputs, outputs>(operands, n, count, is_done);
+    } else if constexpr (sizeof(T) < 8) {
+        const Strided *losses = &operands[inputs], *gradients = outputs > 1 ? &operands[inputs + 1] : nullptr;
+        auto together = [&]<size_t width>() {
+            Op::template charging<T>(operands, n, static_cast<float*>(scratch), [&](auto charging) {
+                charge_short_rows<T, width>(operands[0], n, count, charging, *losses, gradients, is_done);
+            });
+        };
+        if (n == 32) together.template operator()<32>();
+        else if (32 < n && n <= 64) together.template operator()<64>();
+        else if (64 < n && n <= 128) together.template operator()<128>();
+    }
     for (size_t k = 0; k < count; ++k)
         if (!is_done[k]) run_row<Op, T, inputs, outputs>(operands, k, n, scratch);
 }
 
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        few_or_each<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
+        charge_batch<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
     }
     template <class T> using Few = ChargedRows<T, double>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         rows.template read<T>(operands[1], [&](size_t i, size_t k, double label) { rows.charges[i].set(k, label); });
     }
+    template <class T> static void charging(const Strided* operands, size_t n, float* room, auto body) {
+        body([=](size_t k) {
+            return charging_of(reinterpret_cast<const T*>(operands[1].at(k, 0)), n, room + k * n, 1.0);
+        });
+    }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         if constexpr (sizeof(T) < 8)
-            if (probabilities_in_float<T>(in, n, scratch, out[0], nullptr, 1.0)) return;
+            if (n > Few<T>::longest && probabilities_in_float<T>(in, n, scratch, out[0], nullptr, 1.0)) return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         row.sum_others();
         auto log_of_total = row.log_of_total();
@@ -148,17 +168,24 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        few_or_each<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
+        charge_batch<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
     }
     template <class T> using Few = ChargedRows<T, double>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         SoftmaxCrossEntropyProbabilities::charge(rows, operands);
-        for (size_t k = 0; k < rows.count; ++k) rows.scale[k] = *reinterpret_cast<const double*>(operands[2].at(k, 0));
+        for (size_t k = 0; k < rows.count; ++k) rows.scale[k] = scale_of(operands[2].at(k, 0));
+    }
+    template <class T> static void charging(const Strided* operands, size_t n, float* room, auto body) {
+        body([=](size_t k) {
+            const T* labels = reinterpret_cast<const T*>(operands[1].at(k, 0));
+            return charging_of(labels, n, room + k * n, scale_of(operands[2].at(k, 0)));
+        });
     }
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void* scratch) {
         using N = typename WideRow<T>::N;
         if constexpr (sizeof(T) < 8)
-            if (probabilities_in_float<T>(in, n, scratch, out[0], out[1], *static_cast<const double*>(in[2]))) return;
+            if (n > Few<T>::longest && probabilities_in_float<T>(in, n, scratch, out[0], out[1], scale_of(in[2])))
+                return;
         WideRow<T> row(static_cast<const T*>(in[0]), n, 1.0);
         const T* labels = static_cast<const T*>(in[1]);
         double scale = *static_cast<const double*>(in[2]);

@@ -105,13 +105,17 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnS
     return done;
 }
 // One row, by an operation that takes such.
+template <int inputs> struct RowInputs {
+    const void* in[inputs];
+    RowInputs(const Strided* operands, size_t row) {
+        for (int k = 0; k < inputs; ++k) in[k] = operands[k].at(row, 0);
+    }
+};
 template <class Op, class T, int inputs, int outputs>
 void run_row(const Strided* operands, size_t row, size_t n, void* scratch) {
-    const void* in[inputs];
     void* out[outputs];
-    for (int k = 0; k < inputs; ++k) in[k] = operands[k].at(row, 0);
     for (int k = 0; k < outputs; ++k) out[k] = operands[inputs + k].at(row, 0);
-    Op::template run<T>(in, out, n, scratch);
+    Op::template run<T>(RowInputs<inputs>(operands, row).in, out, n, scratch);
 }
 // batched_rows(n) rows at most.
 template <class Op, class T> void batch_of(const Strided* operands, size_t n, size_t count, void* scratch) {
