@@ -19,10 +19,12 @@ class ExactSum {
     bool add(const double* values, size_t n) {
         for (size_t i = 0; i < n; i += until_carry) {
             size_t some = n - i < until_carry ? n - i : until_carry;
-            double sums[lanes] = {};
-            bool nothing_lost = add_in_doubles(sums, values + i, some);
-            const double* terms = nothing_lost ? sums : values + i;
-            for (size_t k = 0; k < (nothing_lost ? lanes : some); ++k)
+            // The sums of lanes and, if they have lost something, those of what they have lost.
+            double lost[until_carry], again[until_carry], sums[2 * lanes] = {};
+            bool is_exact =
+                add_in_doubles(sums, values + i, some, lost) || add_in_doubles(sums + lanes, lost, until_carry, again);
+            const double* terms = is_exact ? sums : values + i;
+            for (size_t k = 0; k < (is_exact ? 2 * lanes : some); ++k)
                 if (!add(terms[k])) return false;
             carry();
         }
@@ -61,32 +63,39 @@ class ExactSum {
     int64_t chunks[count] = {};
 
     // Numbers of float32 digits and similar size, as losses are, have exact sums in double. What each addition loses is
-    // known (Knuth), so it is seen if they have not: or if there is an infinity or NaN, which loses NaN. Two lanes per
-    // vector, which the vectoriser leaves scalar.
-    static bool add_in_doubles(double* sums, const double* values, size_t n) {
+    // known (Knuth): whether it is nothing, or nothing but an infinity or NaN, which loses NaN. Where numbers have more
+    // digits, what they lose is of similar size again. Two lanes per vector, which the vectoriser leaves scalar. `lost`
+    // is filled up with zeros.
+    static bool add_in_doubles(double* sums, const double* values, size_t n, double* lost) {
         typedef double Two __attribute__((vector_size(16)));
         typedef int64_t TwoBits __attribute__((vector_size(16)));
         constexpr size_t vectors = lanes / 2;
         Two sum[vectors] = {}, value;
-        TwoBits lost[vectors] = {};
-        auto add_lanes = [&](const double* from) {
+        TwoBits any[vectors] = {};
+        auto add_lanes = [&](const double* from, double* its_lost) {
 #pragma GCC unroll 16
             for (size_t k = 0; k < vectors; ++k) {
                 std::memcpy(&value, from + 2 * k, sizeof value);
                 Two total = sum[k] + value, part = total - sum[k];
-                lost[k] |= TwoBits((sum[k] - (total - part)) + (value - part));
+                Two missing = (sum[k] - (total - part)) + (value - part);
+                std::memcpy(its_lost + 2 * k, &missing, sizeof missing);
+                any[k] |= TwoBits(missing);
                 sum[k] = total;
             }
         };
         size_t whole = n / lanes * lanes;
-        for (size_t i = 0; i < whole; i += lanes) add_lanes(values + i);
-        double rest[lanes] = {};
-        std::memcpy(rest, values + whole, (n - whole) * sizeof *rest);
-        add_lanes(rest);
+        for (size_t i = 0; i < whole; i += lanes) add_lanes(values + i, lost + i);
+        if (whole < n) {
+            double rest[lanes] = {};
+            std::memcpy(rest, values + whole, (n - whole) * sizeof *rest);
+            add_lanes(rest, lost + whole);
+            whole += lanes;
+        }
+        std::memset(lost + whole, 0, (until_carry - whole) * sizeof *lost);
         std::memcpy(sums, sum, sizeof sum);
-        int64_t any = 0;
-        for (const TwoBits& bits : lost) any |= bits[0] | bits[1];
-        return (any & INT64_MAX) == 0;  // -0 is no loss
+        int64_t all = 0;
+        for (const TwoBits& bits : any) all |= bits[0] | bits[1];
+        return (all & INT64_MAX) == 0;  // -0 is no loss
     }
 
     bool add(double value) {

@@ -69,13 +69,15 @@ inline bool rows_range(RowKernel kernel, const RowLoop& loop, char* const* args,
     return true;
 }
 
-// Whether a column kernel can take the rows: those of each operand are adjacent, and places of entries fit 32 bits.
-inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n) {
+// Whether a column kernel can take the rows: those of each operand are adjacent, or one for all where it takes such,
+// and places of entries fit 32 bits.
+inline bool in_columns(const RowLoop& loop, const ptrdiff_t* steps, size_t n, bool takes_common_rows) {
     if (n > size_t(INT32_MAX)) return false;
     int operands = loop.inputs + loop.outputs;
     for (int k = 0, core = operands; k < operands; ++k) {
         if (!loop.is_row[k]) continue;
         ptrdiff_t entry_step = steps[core++];
+        if (takes_common_rows && k < loop.inputs && steps[k] == 0) continue;
         if (steps[k] != ptrdiff_t(loop.sizes[k]) || entry_step == steps[k]) return false;
     }
     return true;
@@ -177,8 +179,10 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     const RowEntry& entry = current_table().rows[loop.index];
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
-    bool side_by_side = columns && in_columns(loop, steps, n);
-    bool turned = columns && !side_by_side && rows >= column_width && has_few_entries(loop, n);
+    size_t most_entries = entry.most_entries[loop.dtype];
+    if (most_entries && (n == 0 || n > most_entries)) columns = nullptr;
+    bool side_by_side = columns && in_columns(loop, steps, n, most_entries > 0);
+    bool turned = columns && !side_by_side && !most_entries && rows >= column_width && has_few_entries(loop, n);
     std::atomic<bool> complete{true};
     parallel_for(rows, side_by_side || turned ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
         bool done = side_by_side ? columns_range(columns, kernel, loop, args, steps, n, begin, end)

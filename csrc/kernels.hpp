@@ -80,6 +80,9 @@ struct RowEntry {
     const char* types;
     RowKernel kernels[dtype_count];
     ColumnKernel column_kernels[dtype_count];  // null where there is none
+    // Of column kernels that also take inputs with one row for all, and turn rows themselves: up to how many entries
+    // they are for. Otherwise 0.
+    size_t most_entries[dtype_count];
 };
 
 struct KernelTable {

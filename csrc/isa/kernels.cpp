@@ -62,6 +62,10 @@ constexpr int operands_of(const char* signature, bool outputs) {
     }
     return found[outputs];
 }
+template <class Op, class T> constexpr size_t most_entries = 0;
+template <class Op, class T>
+    requires requires { typename Op::template Few<T>; }
+constexpr size_t most_entries<Op, T> = Op::template Few<T>::longest;
 template <class Op, class T, int operands> constexpr ColumnKernel columns() {
     if constexpr (HasTogether<Op>) return columns_together<Op, T, operands>;
     else if constexpr (HasVjpColumns<Op, T>) return vjp_columns<Op, T>;
@@ -93,7 +97,8 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
      {ROW_KERNEL(OP, SIGNATURE, Float16), ROW_KERNEL(OP, SIGNATURE, Bfloat16), ROW_KERNEL(OP, SIGNATURE, float), \
       ROW_KERNEL(OP, SIGNATURE, double)},                                                                        \
      {COLUMNS(OP, SIGNATURE, Float16), COLUMNS(OP, SIGNATURE, Bfloat16), COLUMNS(OP, SIGNATURE, float),          \
-      COLUMNS(OP, SIGNATURE, double)}},
+      COLUMNS(OP, SIGNATURE, double)},                                                                           \
+     {most_entries<OP, Float16>, most_entries<OP, Bfloat16>, most_entries<OP, float>, most_entries<OP, double>}},
 constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 
 }  // namespace

@@ -25,18 +25,19 @@ template <class T, class Charge> struct ChargedRows {
     SideBySide<N, most> at_label;
     alignas(64) double z_loss[most], scale[most];  // of the gradient
     int64_t label[most];                           // or less than 0
-    // Which rows this is right for. Of others the wider text knows what to do with infinities and NaN.
-    bool is_covered[most];
+    // Which rows this is right for: of others the wider text knows what to do with infinities and NaN. A row that is
+    // ignored costs nothing, whatever it holds.
+    bool is_covered[most], is_ignored[most];
 
     ChargedRows(const Strided& logits, size_t length, size_t row_count) : n(length), count(row_count) {
         read<T>(logits, [&](size_t i, size_t k, double value) { x[i][k] = value; });
         for (size_t k = 0; k < most; ++k) {
             at_label.set(k, N(0.0)), z_loss[k] = 0.0, scale[k] = 1.0, label[k] = -1;
-            is_covered[k] = k < count;
+            is_covered[k] = k < count, is_ignored[k] = false;
         }
     }
 
-    // body(i, k, entry) for the entries of each row. Those that are not there repeat the first.
+    // body(i, k, entry) for the entries of each row. Rows that are not there repeat the first.
     template <class Item, class Body> SOFTFLOOR_INLINE void read(const Strided& from, Body body) {
         if (from.row_step == 0) {
             for (size_t i = 0; i < n; ++i) {
@@ -45,9 +46,17 @@ template <class T, class Charge> struct ChargedRows {
             }
             return;
         }
+        if (from.row_step == sizeof(Item) && count == most) {  // as along axis 0
+            for (size_t i = 0; i < n; ++i) {
+                const Item* entries = reinterpret_cast<const Item*>(from.at(0, i));
+                each_row([&](size_t k) { body(i, k, number(entries[k])); });
+            }
+            return;
+        }
         for (size_t k = 0; k < most; ++k) {
-            const Item* row = reinterpret_cast<const Item*>(from.at(k < count ? k : 0, 0));
-            for (size_t i = 0; i < n; ++i) body(i, k, number(row[i]));
+            const char* entry = from.at(k < count ? k : 0, 0);
+            for (size_t i = 0; i < n; ++i, entry += from.entry_step)
+                body(i, k, number(*reinterpret_cast<const Item*>(entry)));
         }
     }
     template <class Body> SOFTFLOOR_INLINE static void each_row(Body body) {
@@ -59,15 +68,29 @@ template <class T, class Charge> struct ChargedRows {
     void write_losses(const Strided& out) {
         find_losses();
         for (size_t k = 0; k < count; ++k)
-            if (is_covered[k]) *reinterpret_cast<T*>(out.at(k, 0)) = Format<T>::store(losses[k]);
+            if (is_covered[k]) *reinterpret_cast<T*>(out.at(k, 0)) = is_ignored[k] ? T{} : Format<T>::store(losses[k]);
     }
     // After the losses.
     void write_gradients(const Strided& out) {
         find_gradients();
+        size_t covered = 0;
+        for (size_t k = 0; k < most; ++k) {
+            covered += is_covered[k];
+            if (is_ignored[k])
+                for (size_t i = 0; i < n; ++i) x[i][k] = 0.0;
+        }
+        if (out.row_step == sizeof(T) && covered == most) {
+            for (size_t i = 0; i < n; ++i) {
+                T* entries = reinterpret_cast<T*>(out.at(0, i));
+                each_row([&](size_t k) { entries[k] = Format<T>::store(N(x[i][k])); });
+            }
+            return;
+        }
         for (size_t k = 0; k < count; ++k) {
             if (!is_covered[k]) continue;
-            T* row = reinterpret_cast<T*>(out.at(k, 0));
-            for (size_t i = 0; i < n; ++i) row[i] = Format<T>::store(N(x[i][k]));
+            char* entry = out.at(k, 0);
+            for (size_t i = 0; i < n; ++i, entry += out.entry_step)
+                *reinterpret_cast<T*>(entry) = Format<T>::store(N(x[i][k]));
         }
     }
 
@@ -102,9 +125,10 @@ template <class T, class Charge> struct ChargedRows {
         each_row([&](size_t k) { losses.set(k, losses[k] + N(z_loss[k]) * square(log_normaliser[k])); });
         for (size_t k = 0; k < most; ++k) {
             double pull = 2 * z_loss[k] * __builtin_fabs(head(log_normaliser[k]));
-            is_covered[k] &= __builtin_fabs(maximum[k]) <= largest<Pair> && head(losses[k]) <= largest<Pair> &&
-                             head(total[k]) + head(at_label[k]) + pull <= largest_factor &&
-                             __builtin_fabs(scale[k]) <= largest_factor;
+            bool is_ordinary = __builtin_fabs(maximum[k]) <= largest<Pair> && head(losses[k]) <= largest<Pair> &&
+                               head(total[k]) + head(at_label[k]) + pull <= largest_factor &&
+                               __builtin_fabs(scale[k]) <= largest_factor;
+            is_covered[k] &= is_ordinary || is_ignored[k];
         }
     }
     void find_gradients() {

@@ -76,10 +76,15 @@ template <class Numbers> struct ColumnSums {
     alignas(64) double sums[lanes][most];
     size_t n, count;
     bool is_short;  // no lane has more than one term, and those without one are left out
+    size_t filled;  // lanes of a chunk that are used: half of them may do
     LanePitch<most> pitch;
 
     ColumnSums(size_t length, size_t row_count)
-        : n(length), count(row_count), is_short(length <= lanes), pitch(row_count) {
+        : n(length),
+          count(row_count),
+          is_short(length <= lanes),
+          filled(length <= chunk / 2 ? chunk / 2 : chunk),
+          pitch(row_count) {
         if (is_short) return;
         for (size_t k = 0; k < lanes; ++k)
             for (size_t j = 0; j < count; ++j) sums[k][j] = 0.0;
@@ -90,7 +95,7 @@ template <class Numbers> struct ColumnSums {
     size_t start_chunk(size_t begin) {
         size_t end = n - begin < chunk ? n : begin + chunk;
         if (begin % Numbers::segment == 0 && !is_short)
-            for (size_t k = end - begin; k < chunk; ++k)
+            for (size_t k = end - begin; k < filled; ++k)
                 for (size_t j = 0; j < count; ++j) lane(k)[j] = 0.0f;
         return end;
     }
@@ -111,9 +116,13 @@ template <class Numbers> struct ColumnSums {
                 for (size_t j = 0; j < count; ++j) sums[k][j] = lane(k)[j];
             return;
         }
-        for (size_t k = 0; k < lanes; ++k)
-            for (size_t j = 0; j < count; ++j)
-                sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]) + double(lane(k + 32)[j] + lane(k + 48)[j]);
+        for (size_t k = 0; k < lanes; ++k) {
+            if (filled < chunk)  // what is left out is 0
+                for (size_t j = 0; j < count; ++j) sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]);
+            else
+                for (size_t j = 0; j < count; ++j)
+                    sums[k][j] += double(lane(k)[j] + lane(k + 16)[j]) + double(lane(k + 32)[j] + lane(k + 48)[j]);
+        }
     }
     template <bool apart, bool plain> void put_into(Numbers& numbers) {
         fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {

@@ -208,6 +208,11 @@ template <bool with_gradient> struct LossWithOptions {
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         charge_batch<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
     }
+    template <class T>
+    static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(double), sizeof(T), 0, 0, 0, 0, 0, 0, sizeof(T)};
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+        return charge_columns<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
+    }
     template <class T> using Few = ChargedRows<T, typename Format<T>::Number>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         using N = typename Few<T>::N;
@@ -219,7 +224,8 @@ template <bool with_gradient> struct LossWithOptions {
             kept.set(k, N(1.0) - N(number(5))), each.set(k, N(number(5)) * reciprocal(N(double(rows.n))));
             rows.label[k] = *reinterpret_cast<const int64_t*>(at(3));
             rows.scale[k] = number(4), rows.z_loss[k] = number(6);
-            rows.is_covered[k] &= rows.label[k] != OptionsRow<T, false>::ignored && number(7) == infinity;
+            rows.is_ignored[k] = rows.label[k] == OptionsRow<T, false>::ignored;
+            rows.is_covered[k] &= rows.is_ignored[k] || number(7) == infinity;
         }
         rows.template read<double>(operands[1], [&](size_t i, size_t k, double weight) { weights[i][k] = weight; });
         rows.template read<T>(operands[2], [&](size_t i, size_t k, double share) { rows.charges[i].set(k, N(share)); });

@@ -11,12 +11,6 @@
 namespace softfloor {
 namespace {
 
-// The loss of a class from the depth of its logit, which is read before a gradient may take the logits' place.
-template <class Row, class N> SOFTFLOOR_INLINE N class_loss(const Row& row, N depth, N log_of_total) {
-    bool unbounded = (head(depth) == infinity) | (head(log_of_total) == infinity);
-    return unbounded && head(row.others) == head(row.others) ? N(infinity) : depth + log_of_total;
-}
-
 inline size_t label_at(const Strided& labels, size_t row) {
     return size_t(*reinterpret_cast<const int64_t*>(labels.at(row, 0)));
 }
@@ -39,18 +33,19 @@ struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
         batch.sum_others();
         batch.each([&](auto& row, size_t k) {
             double logit = row.entry(label_at(operands[1], k));
-            *batch.template at<T>(2, k) = Format<T>::store(class_loss(row, row.depth(logit), row.log_of_total()));
+            *batch.template at<T>(2, k) =
+                Format<T>::store(loss_of_depth(row.depth(logit), row.log_of_total(), row.others));
         });
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         all.template add_terms<true>();
-        for (size_t k = 0; k < count; ++k) {
-            const auto& row = all.row(k);
-            auto depth = row.depth(all.entry(k, label_at(operands[1], k)));
-            *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(class_loss(row, depth, all.log_of_total(k)));
-        }
+        double logits[Rows::most];
+        SideBySide<typename Rows::N, Rows::most> losses;
+        for (size_t k = 0; k < count; ++k) logits[k] = all.entry(k, label_at(operands[1], k));
+        all.find_label_losses(count, logits, losses);
+        for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(losses[k]);
         return true;
     }
 };
@@ -101,7 +96,53 @@ void charge_batch(const Strided* operands, size_t n, size_t count, void* scratch
         if (!is_done[k]) run_row<Op, T, inputs, outputs>(operands, k, n, scratch);
 }
 
+// The same for rows of few entries that lie side by side, as along axis 0.
+inline void copy_entries(size_t size, char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t n) {
+    auto copy = [&]<size_t bytes>() {
+        for (size_t i = 0; i < n; ++i, to += to_step, from += from_step) __builtin_memcpy(to, from, bytes);
+    };
+    if (size == 2) copy.template operator()<2>();
+    else if (size == 4) copy.template operator()<4>();
+    else copy.template operator()<8>();
+}
+template <class Op, class T, int inputs, int outputs>
+[[gnu::noinline]] void run_copied_row(const Strided* operands, size_t row, size_t n, char* scratch) {
+    constexpr auto& sizes = Op::template entry_sizes<T>;
+    Strided copies[inputs + outputs];
+    for (int k = 0; k < inputs + outputs; ++k) {
+        copies[k] = {operands[k].at(row, 0), 0, 0};
+        if (!sizes[k]) continue;
+        copies[k].memory = scratch, scratch += n * sizeof(double);
+        if (k < inputs)
+            copy_entries(sizes[k], copies[k].memory, ptrdiff_t(sizes[k]), operands[k].at(row, 0),
+                         operands[k].entry_step, n);
+    }
+    run_row<Op, T, inputs, outputs>(copies, 0, n, scratch);
+    for (int k = inputs; k < inputs + outputs; ++k)
+        if (sizes[k])
+            copy_entries(sizes[k], operands[k].at(row, 0), operands[k].entry_step, copies[k].memory,
+                         ptrdiff_t(sizes[k]), n);
+}
+template <class Op, class T, int inputs, int outputs>
+size_t charge_columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+    for (size_t first = 0; first < count; first += most_batched) {
+        Strided some[inputs + outputs];
+        for (int k = 0; k < inputs + outputs; ++k)
+            some[k] = {operands[k].at(first, 0), operands[k].row_step, operands[k].entry_step};
+        size_t rows = count - first < most_batched ? count - first : most_batched;
+        bool is_done[most_batched] = {};
+        few_entries<Op, T, inputs, outputs>(some, n, rows, is_done);
+        for (size_t k = 0; k < rows; ++k)
+            if (!is_done[k]) run_copied_row<Op, T, inputs, outputs>(some, k, n, static_cast<char*>(scratch.memory));
+    }
+    return count;
+}
+
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
+    template <class T> static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(T), 0};
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+        return charge_columns<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
+    }
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         charge_batch<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
     }
@@ -141,32 +182,38 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
             // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
             batch.template at<T>(4, k)[label_at(operands[1], k)] =
                 Format<T>::store(row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each));
-            *batch.template at<T>(3, k) = Format<T>::store(class_loss(row, row.depth(logit[k]), row.log_of_total()));
+            *batch.template at<T>(3, k) =
+                Format<T>::store(loss_of_depth(row.depth(logit[k]), row.log_of_total(), row.others));
         });
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         using N = typename Rows::N;
-        double logit[Rows::most];
-        N each[Rows::most];
-        for (size_t k = 0; k < count; ++k) logit[k] = all.entry(k, label_at(operands[1], k));
-        all.template keep_terms<true>(operands[4]);
-        for (size_t k = 0; k < count; ++k)
-            each[k] = all.inverse_total(k) * *reinterpret_cast<const double*>(operands[2].at(k, 0));
-        if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
+        double logits[Rows::most], scales[Rows::most];
+        SideBySide<N, Rows::most> each, losses, slopes;
         for (size_t k = 0; k < count; ++k) {
-            const auto& row = all.row(k);
-            N at_label = row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each[k]);
-            all.replace(operands[4], k, label_at(operands[1], k), at_label);
-            *reinterpret_cast<T*>(operands[3].at(k, 0)) =
-                Format<T>::store(class_loss(row, row.depth(logit[k]), all.log_of_total(k)));
+            logits[k] = all.entry(k, label_at(operands[1], k));
+            scales[k] = *reinterpret_cast<const double*>(operands[2].at(k, 0));
+        }
+        all.template keep_terms<true>(operands[4]);
+        for (size_t k = 0; k < count; ++k) each.set(k, all.inverse_total(k) * N(scales[k]));
+        if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
+        all.find_label_losses(count, logits, losses);
+        all.find_label_slopes(count, logits, each, slopes);
+        for (size_t k = 0; k < count; ++k) {
+            all.replace(operands[4], k, label_at(operands[1], k), slopes[k]);
+            *reinterpret_cast<T*>(operands[3].at(k, 0)) = Format<T>::store(losses[k]);
         }
         return true;
     }
 };
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
+    template <class T> static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(T), 0, 0, sizeof(T)};
+    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+        return charge_columns<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
+    }
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         charge_batch<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
     }

@@ -2,6 +2,7 @@
 // exponents are counted from, and what follows from the sums. The steps, and so the bits, are those of float_row.hpp.
 #pragma once
 #include "float_row.hpp"
+#include "side_by_side.hpp"
 
 namespace softfloor {
 namespace {
@@ -48,6 +49,19 @@ template <class T, size_t most> struct RowNumbers {
     double inverse_total(size_t k) const { return inverse_totals[k]; }
     double log_of_total(size_t k) const { return logs_of_totals[k]; }
 
+    // What a label of that logit costs in each row, and its gradient, `each` being that of an entry's share.
+    void find_label_losses(size_t count, const double* logits, SideBySide<N, most>& losses) const {
+        for (size_t k = 0; k < count; ++k) {
+            double depth = logits[k] == double(maximum[k]) ? 0.0 : double(maximum[k]) - logits[k];
+            losses.set(k, loss_of_depth(depth, logs_of_totals[k], others[k]));
+        }
+    }
+    void find_label_slopes(size_t count, const double* logits, const SideBySide<N, most>& each,
+                           SideBySide<N, most>& slopes) const {
+        if (plain) find_slopes_in_form<true>(count, logits, each, slopes);
+        else find_slopes_in_form<false>(count, logits, each, slopes);
+    }
+
     // Whether results that are logarithms can be computed in float32, all by one scale, and that.
     bool writes_logs(size_t count, float* its_scale) const {
         *its_scale = plain ? 1.0f : scale[0];
@@ -68,6 +82,16 @@ template <class T, size_t most> struct RowNumbers {
     }
 
   private:
+    template <bool plain>
+    void find_slopes_in_form(size_t count, const double* logits, const SideBySide<N, most>& each,
+                             SideBySide<N, most>& slopes) const {
+        for (size_t k = 0; k < count; ++k) {
+            float logit = float(logits[k]);
+            double term = exponential<plain>(k).template term<plain>(logit);
+            double without = logit == maximum[k] ? others[k] : top[k] + (others[k] - term);
+            slopes.set(k, -(without * each[k]));
+        }
+    }
     // At temperature 1; false where a maximum asks for another form of the exponential.
     SOFTFLOOR_INLINE bool choose_plain_form(size_t count) {
         size_t in_reach = 0;

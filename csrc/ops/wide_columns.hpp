@@ -65,6 +65,20 @@ template <class T> struct WideColumns {
     N inverse_total(size_t k) const { return inverse_totals[k]; }
     N log_of_total(size_t k) const { return logs_of_totals[k]; }
 
+    // As those of RowNumbers.
+    void find_label_losses(size_t count, const double* logits, SideBySide<N, most>& losses) const {
+        for_each(count, [&](size_t k) {
+            losses.set(k, loss_of_depth(row(k).depth(logits[k]), logs_of_totals[k], others[k]));
+        });
+    }
+    void find_label_slopes(size_t count, const double* logits, const SideBySide<N, most>& each,
+                           SideBySide<N, most>& slopes) const {
+        for_each(count, [&](size_t k) {
+            auto its_row = row(k);
+            slopes.set(k, select(its_row.empty(), N(0.0), -(its_row.total_without(logits[k]) * each[k])));
+        });
+    }
+
     template <class Factor> bool write_scaled(const Strided& out, Factor factor) {
         for_each(count, [&](size_t k) {
             auto of_stored = factor_of_stored(factor(k));

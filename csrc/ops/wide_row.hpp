@@ -158,6 +158,12 @@ SOFTFLOOR_INLINE Pair enlarged(Pair x, double factor) {
     return {high, __builtin_fabs(high) > largest<Pair> ? 0.0 : x.lo * factor};
 }
 
+// The loss of a class from the depth of its logit.
+template <class N> SOFTFLOOR_INLINE N loss_of_depth(N depth, N log_of_total, N others) {
+    bool unbounded = (head(depth) == infinity) | (head(log_of_total) == infinity);
+    return select(unbounded & (head(others) == head(others)), N(infinity), depth + log_of_total);
+}
+
 template <class T> struct WideRow {
     using N = typename Format<T>::Number;
     const T* x;
@@ -239,8 +245,10 @@ template <class T> struct WideRow {
     SOFTFLOOR_INLINE N log_of_total() const { return select(empty(), N(infinity), log1p_of(N(ties - 1.0) + others)); }
     SOFTFLOOR_INLINE N inverse_total() const { return select(empty(), N(0.0), reciprocal(N(ties) + others)); }
     // The sum of all terms but that of an entry: no cancellation, for the maxima stay.
-    N total_without(double entry) const {
-        return entry == maximum ? others + N(ties - 1.0) : others - exponential(depth(entry)) + N(ties);
+    SOFTFLOOR_INLINE N total_without(double entry) const {
+        bool is_maximum = entry == maximum;
+        N term = times_power_of_two(stored_term<false>(entry), power_of_two(-stored_power));
+        return (others - term) + N(is_maximum ? ties - 1.0 : ties);
     }
 
     // out = terms * factor
