@@ -99,8 +99,12 @@ def _vectors(loop: list[str], register: str, outputs: int) -> int:
 
 
 def instructions(kernel: str, register: str, outputs: int) -> dict[str, float] | None:
-    """Counts of the loop that computes in 32-bit floats only: it has no 64-bit arithmetic, and the most of its own."""
-    best: dict[str, float] | None = None
+    """Counts per vector of the loop that computes in 32-bit floats only: it has no 64-bit arithmetic.
+
+    Of such loops, those count that take the most vectors side by side, and none that only looks for the largest number;
+    if there are two, that for numbers near 0, as are those that are measured: it has the shorter tables.
+    """
+    found: list[tuple[int, dict[str, float]]] = []
     for body in _bodies().get(kernel, []):
         text = "\n".join(body)
         if f"%{register}" not in text or (register != "zmm" and "%zmm" in text):
@@ -117,9 +121,11 @@ def instructions(kernel: str, register: str, outputs: int) -> dict[str, float] |
                 "additions": sum(bool(_ADD.match(name)) for name in names) / vectors,
                 "divisions": names.count("vdivps") / vectors,
             }
-            if best is None or counts["operations"] > best["operations"]:
-                best = counts
-    return best
+            found.append((vectors, counts))
+    most = max((counts["operations"] for _, counts in found), default=0.0)
+    found = [(vectors, counts) for vectors, counts in found if counts["operations"] > most / 4]
+    widest = max((vectors for vectors, _ in found), default=0)
+    return min((counts for vectors, counts in found if vectors == widest), key=lambda c: c["operations"], default=None)
 
 
 def instructions_of(operation: str, variant: str, register: str) -> dict[str, float] | None:
@@ -149,16 +155,18 @@ def lower_bound(counts: dict[str, float], ports: Ports) -> float:
 
 
 def nanoseconds_per_element(call: Any, small: int = 4096, large: int = 8192) -> float:
-    """From the difference of two sizes that fit the first-level cache: the cost of the call falls out."""
-    fastest = []
-    for n in (small, large):
-        x = np.random.default_rng(0).normal(size=n).astype(np.float32)
-        times = []
-        for _ in range(3000):
+    """From the difference of two sizes that fit the first-level cache: the cost of the call falls out.
+
+    The larger has the numbers of the smaller repeatedly, lest it take a slower text more often, and they take turns.
+    """
+    numbers = np.random.default_rng(0).normal(size=small).astype(np.float32)
+    arrays = [np.resize(numbers, n) for n in (small, large)]
+    fastest = [float("inf")] * 2
+    for _ in range(3000):
+        for k, x in enumerate(arrays):
             start = time.perf_counter_ns()
             call(x)
-            times.append(time.perf_counter_ns() - start)
-        fastest.append(min(times))
+            fastest[k] = min(fastest[k], time.perf_counter_ns() - start)
     return (fastest[1] - fastest[0]) / (large - small)
 
 

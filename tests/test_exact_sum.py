@@ -31,10 +31,11 @@ def test_every_exponent(seed, count):
 
 @pytest.mark.parametrize("count", (1, 7, 8, 9, 1024, 1025, 5000))
 @pytest.mark.parametrize("spread", (0, 8, 26, 30, 60))
-def test_numbers_of_float32_digits(count, spread):
-    """Doubles add up the first few of these exactly; beyond some spread they do not, and something else must."""
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_numbers_of_similar_size(count, spread, dtype):
+    """Doubles add up the first few of these exactly, with what they lose or without; beyond some spread they do not."""
     random = np.random.default_rng([count, spread])
-    numbers = np.ldexp(random.uniform(-1, 1, count).astype(np.float32), random.integers(-spread, spread + 1, count))
+    numbers = np.ldexp(random.uniform(-1, 1, count).astype(dtype), random.integers(-spread, spread + 1, count))
     numbers = numbers.astype(np.float64)
     assert exact_sum(numbers) == nearest(numbers)
     numbers[-1] = math.inf

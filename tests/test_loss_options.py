@@ -48,7 +48,7 @@ def rows(dtype, n):
 
 @every_dtype
 @every_option
-@pytest.mark.parametrize("n", [1, 2, 17, 300])
+@pytest.mark.parametrize("n", [1, 2, 17, 50, 100, 300])
 def test_losses_and_gradients_keep_the_promise(dtype, option, n):
     options, random = options_of(option, n), np.random.default_rng(n)
     z, labels = rows(dtype, n), random.integers(0, n, 6)

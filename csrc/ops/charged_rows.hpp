@@ -27,7 +27,7 @@ template <class T, class Charge> struct ChargedRows {
     int64_t label[most];                           // or less than 0
     // Which rows this is right for: of others the wider text knows what to do with infinities and NaN. A row that is
     // ignored costs nothing, whatever it holds.
-    bool is_covered[most], is_ignored[most];
+    alignas(64) int64_t is_covered[most], is_ignored[most];
 
     ChargedRows(const Strided& logits, size_t length, size_t row_count) : n(length), count(row_count) {
         read<T>(logits, [&](size_t i, size_t k, double value) { x[i][k] = value; });
@@ -59,6 +59,10 @@ template <class T, class Charge> struct ChargedRows {
                 body(i, k, number(*reinterpret_cast<const Item*>(entry)));
         }
     }
+    // A number of each row.
+    template <class Number> SOFTFLOOR_INLINE void read_numbers(const Strided& from, Number* to) const {
+        for (size_t k = 0; k < most; ++k) to[k] = *reinterpret_cast<const Number*>(from.at(k < count ? k : 0, 0));
+    }
     template <class Body> SOFTFLOOR_INLINE static void each_row(Body body) {
 #pragma GCC ivdep
 #pragma GCC unroll 1  // unrolled, it would not be vectorised
@@ -75,7 +79,7 @@ template <class T, class Charge> struct ChargedRows {
         find_gradients();
         size_t covered = 0;
         for (size_t k = 0; k < most; ++k) {
-            covered += is_covered[k];
+            covered += size_t(is_covered[k]);
             if (is_ignored[k])
                 for (size_t i = 0; i < n; ++i) x[i][k] = 0.0;
         }
@@ -123,13 +127,13 @@ template <class T, class Charge> struct ChargedRows {
             losses.set(k, lanes_total(depths[k]) + weighted(logs[k], total[k]) + at_label[k] * depth);
         });
         each_row([&](size_t k) { losses.set(k, losses[k] + N(z_loss[k]) * square(log_normaliser[k])); });
-        for (size_t k = 0; k < most; ++k) {
+        each_row([&](size_t k) {
             double pull = 2 * z_loss[k] * __builtin_fabs(head(log_normaliser[k]));
-            bool is_ordinary = __builtin_fabs(maximum[k]) <= largest<Pair> && head(losses[k]) <= largest<Pair> &&
-                               head(total[k]) + head(at_label[k]) + pull <= largest_factor &&
-                               __builtin_fabs(scale[k]) <= largest_factor;
-            is_covered[k] &= is_ordinary || is_ignored[k];
-        }
+            bool is_ordinary = (__builtin_fabs(maximum[k]) <= largest<Pair>)&(head(losses[k]) <= largest<Pair>)&(
+                                   head(total[k]) + head(at_label[k]) + pull <= largest_factor) &
+                               (__builtin_fabs(scale[k]) <= largest_factor);
+            is_covered[k] &= int64_t(is_ordinary) | is_ignored[k];
+        });
     }
     void find_gradients() {
         SideBySide<N, most> factors;

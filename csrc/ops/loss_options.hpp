@@ -217,16 +217,18 @@ template <bool with_gradient> struct LossWithOptions {
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         using N = typename Few<T>::N;
         SideBySide<N, rows.most> kept, each;
-        alignas(64) double weights[rows.longest][rows.most];
-        for (size_t k = 0; k < rows.most; ++k) {
-            auto at = [&](int operand) { return operands[operand].at(k < rows.count ? k : 0, 0); };
-            auto number = [&](int operand) { return *reinterpret_cast<const double*>(at(operand)); };
-            kept.set(k, N(1.0) - N(number(5))), each.set(k, N(number(5)) * reciprocal(N(double(rows.n))));
-            rows.label[k] = *reinterpret_cast<const int64_t*>(at(3));
-            rows.scale[k] = number(4), rows.z_loss[k] = number(6);
+        alignas(64) double weights[rows.longest][rows.most], smoothing[rows.most], softcap[rows.most];
+        rows.read_numbers(operands[3], rows.label);
+        rows.read_numbers(operands[4], rows.scale);
+        rows.read_numbers(operands[5], smoothing);
+        rows.read_numbers(operands[6], rows.z_loss);
+        rows.read_numbers(operands[7], softcap);
+        const N share = reciprocal(N(double(rows.n)));
+        rows.each_row([&](size_t k) {
+            kept.set(k, N(1.0) - N(smoothing[k])), each.set(k, N(smoothing[k]) * share);
             rows.is_ignored[k] = rows.label[k] == OptionsRow<T, false>::ignored;
-            rows.is_covered[k] &= rows.is_ignored[k] || number(7) == infinity;
-        }
+            rows.is_covered[k] &= rows.is_ignored[k] | (softcap[k] == infinity);
+        });
         rows.template read<double>(operands[1], [&](size_t i, size_t k, double weight) { weights[i][k] = weight; });
         rows.template read<T>(operands[2], [&](size_t i, size_t k, double share) { rows.charges[i].set(k, N(share)); });
         for (size_t i = 0; i < rows.n; ++i)

@@ -74,7 +74,7 @@ template <class Op, class T, int inputs, int outputs>
     Op::charge(rows, operands);
     rows.write_losses(operands[inputs]);
     if constexpr (outputs > 1) rows.write_gradients(operands[inputs + 1]);
-    for (size_t k = 0; k < count; ++k) is_done[k] = rows.is_covered[k];
+    for (size_t k = 0; k < count; ++k) is_done[k] = rows.is_covered[k] != 0;
 }
 template <class Op, class T, int inputs, int outputs>
 void charge_batch(const Strided* operands, size_t n, size_t count, void* scratch) {
@@ -220,7 +220,7 @@ struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): lo
     template <class T> using Few = ChargedRows<T, double>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         SoftmaxCrossEntropyProbabilities::charge(rows, operands);
-        for (size_t k = 0; k < rows.count; ++k) rows.scale[k] = scale_of(operands[2].at(k, 0));
+        rows.read_numbers(operands[2], rows.scale);
     }
     template <class T> static void charging(const Strided* operands, size_t n, float* room, auto body) {
         body([=](size_t k) {
