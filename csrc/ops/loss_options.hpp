@@ -269,7 +269,7 @@ template <bool with_gradient> struct LossWithOptions {
         auto by = [=]<bool has_shares>() {
             body([=](size_t k) { return charging_of<T, has_shares>(RowInputs<8>(operands, k).in, n, room + k * n); });
         };
-        bool has_shares = label_at(operands[3], 0) == size_t(OptionsRow<T, false>::probabilities);
+        bool has_shares = label_at(operands[3], 0) == OptionsRow<T, false>::probabilities;
         if (has_shares) by.template operator()<true>();
         else by.template operator()<false>();
     }

@@ -11,8 +11,9 @@
 namespace softfloor {
 namespace {
 
-inline size_t label_at(const Strided& labels, size_t row) {
-    return size_t(*reinterpret_cast<const int64_t*>(labels.at(row, 0)));
+// A row of which the label is less than 0 costs nothing, whatever it holds.
+inline int64_t label_at(const Strided& labels, size_t row) {
+    return *reinterpret_cast<const int64_t*>(labels.at(row, 0));
 }
 
 template <class T>
@@ -27,25 +28,48 @@ template <class N> SOFTFLOOR_INLINE N probability_loss(const WideCharges<N>& cha
     return !number ? N(loss + log_of_total) : charges.costs_infinity ? N(infinity) : loss;
 }
 
+// The labels of rows that are held together, and their logits; of an ignored row those of its first entry.
+template <class Rows> struct LabelLogits {
+    double logits[Rows::most];
+    size_t places[Rows::most], ignored_rows[Rows::most], ignored = 0;
+
+    LabelLogits(const Rows& all, const Strided& operand, size_t count) {
+        int64_t least = 0;
+        for (size_t k = 0; k < count; ++k) {
+            int64_t label = label_at(operand, k);
+            least = label < least ? label : least, places[k] = size_t(label);
+        }
+        for (size_t k = 0; least < 0 && k < count; ++k) {
+            if (int64_t(places[k]) >= 0) continue;
+            ignored_rows[ignored++] = k, places[k] = 0;
+        }
+        for (size_t k = 0; k < count; ++k) logits[k] = all.entry(k, places[k]);
+    }
+    void write_losses(const Rows& all, size_t count, const Strided& out) const {
+        using T = typename Rows::Entry;
+        SideBySide<typename Rows::N, Rows::most> losses;
+        all.find_label_losses(count, logits, losses);
+        auto loss_of = [&](size_t k) { return reinterpret_cast<T*>(out.at(k, 0)); };
+        for (size_t k = 0; k < count; ++k) *loss_of(k) = Format<T>::store(losses[k]);
+        for (size_t k = 0; k < ignored; ++k) *loss_of(ignored_rows[k]) = T{};
+    }
+};
+
 struct SoftmaxCrossEntropy {  // (n),()->(): logits, label
     template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
         Batch<T> batch(operands, nullptr, n, count, scratch);
         batch.sum_others();
         batch.each([&](auto& row, size_t k) {
-            double logit = row.entry(label_at(operands[1], k));
-            *batch.template at<T>(2, k) =
-                Format<T>::store(loss_of_depth(row.depth(logit), row.log_of_total(), row.others));
+            int64_t label = label_at(operands[1], k);
+            auto depth = label < 0 ? row.depth(row.maximum) : row.depth(row.entry(size_t(label)));
+            auto loss = loss_of_depth(depth, row.log_of_total(), row.others);
+            *batch.template at<T>(2, k) = label < 0 ? T{} : Format<T>::store(loss);
         });
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
-        using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         all.template add_terms<true>();
-        double logits[Rows::most];
-        SideBySide<typename Rows::N, Rows::most> losses;
-        for (size_t k = 0; k < count; ++k) logits[k] = all.entry(k, label_at(operands[1], k));
-        all.find_label_losses(count, logits, losses);
-        for (size_t k = 0; k < count; ++k) *reinterpret_cast<T*>(operands[2].at(k, 0)) = Format<T>::store(losses[k]);
+        LabelLogits<Rows>(all, operands[1], count).write_losses(all, count, operands[2]);
         return true;
     }
 };
@@ -172,39 +196,49 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
         Batch<T> batch(operands, nullptr, n, count, scratch);
         double logit[most_batched];  // read before the gradient may take the logits' place
         batch.each([&](auto& row, size_t k) {
-            logit[k] = row.entry(label_at(operands[1], k));
+            int64_t label = label_at(operands[1], k);
+            logit[k] = label < 0 ? double(row.maximum) : row.entry(size_t(label));
             row.find_place();
         });
         auto scale = [&](size_t k) { return N(*batch.template at<const double>(2, k)); };
         batch.write_softmax(4, [&](auto&, size_t k) { return scale(k); });
         batch.each([&](auto& row, size_t k) {
+            T *loss = batch.template at<T>(3, k), *gradient = batch.template at<T>(4, k);
+            int64_t label = label_at(operands[1], k);
+            if (label < 0) {
+                *loss = T{};
+                return for_each(n, [=](size_t i) { gradient[i] = T{}; });
+            }
             N each = row.inverse_total() * scale(k);
             // p - 1 = -(everything but the label) / total: no cancellation where the label has nearly all the mass.
-            batch.template at<T>(4, k)[label_at(operands[1], k)] =
-                Format<T>::store(row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each));
-            *batch.template at<T>(3, k) =
-                Format<T>::store(loss_of_depth(row.depth(logit[k]), row.log_of_total(), row.others));
+            gradient[label] = Format<T>::store(row.empty() ? N(0.0) : -(row.total_without(logit[k]) * each));
+            *loss = Format<T>::store(loss_of_depth(row.depth(logit[k]), row.log_of_total(), row.others));
         });
     }
     template <class Rows> static bool together(Rows& all, const Strided* operands, size_t n, size_t count) {
         using T = typename Rows::Entry;
         if (!all.template load<true>(operands[0], n, count, nullptr)) return false;
         using N = typename Rows::N;
-        double logits[Rows::most], scales[Rows::most];
-        SideBySide<N, Rows::most> each, losses, slopes;
-        for (size_t k = 0; k < count; ++k) {
-            logits[k] = all.entry(k, label_at(operands[1], k));
-            scales[k] = *reinterpret_cast<const double*>(operands[2].at(k, 0));
-        }
+        double scales[Rows::most];
+        SideBySide<N, Rows::most> each, slopes;
+        LabelLogits<Rows> labels(all, operands[1], count);
+        for (size_t k = 0; k < count; ++k) scales[k] = *reinterpret_cast<const double*>(operands[2].at(k, 0));
         all.template keep_terms<true>(operands[4]);
         for (size_t k = 0; k < count; ++k) each.set(k, all.inverse_total(k) * N(scales[k]));
-        if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
-        all.find_label_losses(count, logits, losses);
-        all.find_label_slopes(count, logits, each, slopes);
-        for (size_t k = 0; k < count; ++k) {
-            all.replace(operands[4], k, label_at(operands[1], k), slopes[k]);
-            *reinterpret_cast<T*>(operands[3].at(k, 0)) = Format<T>::store(losses[k]);
+        for (size_t k = 0; k < labels.ignored; ++k) {
+            size_t row = labels.ignored_rows[k];
+            // Terms that are NaN stay NaN. In float64 what was written is set to 0 below.
+            if (sizeof(T) < 8 && head(all.inverse_total(row)) != head(all.inverse_total(row))) return false;
+            each.set(row, N(0.0));
         }
+        if (!all.write_scaled(operands[4], [&](size_t k) { return each[k]; })) return false;
+        labels.write_losses(all, count, operands[3]);
+        all.find_label_slopes(count, labels.logits, each, slopes);
+        for (size_t k = 0; k < labels.ignored; ++k) slopes.set(labels.ignored_rows[k], N(0.0));  // not -0
+        for (size_t k = 0; k < count; ++k) all.replace(operands[4], k, labels.places[k], slopes[k]);
+        if constexpr (sizeof(T) == 8)
+            for (size_t k = 0; k < labels.ignored; ++k)
+                for (size_t i = 0; i < n; ++i) *reinterpret_cast<T*>(operands[4].at(labels.ignored_rows[k], i)) = T{};
         return true;
     }
 };

@@ -351,7 +351,7 @@ class Problem:
             return self.function.gufuncs["with_options"](*self._operands(1.0))
         if self.probabilities:
             return self.function.gufuncs["probabilities_value"](self.rows, self.targets)
-        return self._of_kept(self.function.gufuncs["value"](self.rows, self._labels(0)))
+        return self.function.gufuncs["value"](self.rows, self._labels())
 
     def losses_and_gradient(self, scale: Any, out: Any) -> tuple[Any, Any]:
         """The losses, and the gradient of their sum, each row times its scale."""
@@ -360,7 +360,7 @@ class Problem:
         elif self.probabilities:
             variant, operands = "probabilities_value_and_grad", (self.rows, self.targets, scale)
         else:
-            variant, operands = "value_and_grad", (self.rows, self._labels(0), scale)
+            variant, operands = "value_and_grad", (self.rows, self._labels(), scale)
         gufunc, layout = self.function.gufuncs[variant], self.layout
         if out is None:
             losses, rows = _core.call_recycling(gufunc, *operands, out=(None, new_rows(self.rows)))
@@ -371,24 +371,19 @@ class Problem:
                 raise ValueError(f"{self.function.name}: out must be an array of shape {layout.shape}; got {given}")
             rows = layout.rows(out)
             losses, _ = gufunc(*operands, out=(None, rows))
-        if self.kept is not None:
-            rows[~self.kept] = 0
-        return self._of_kept(losses), out
+        return losses, out
 
-    def _of_kept(self, losses: Any) -> Any:
-        """The losses, 0 where a row is ignored, whatever it holds."""
-        return losses if self.kept is None else np.where(self.kept, losses, losses.dtype.type(0))[()]
-
-    def _labels(self, ignored: int) -> Any:
-        return self.targets if self.kept is None else np.where(self.kept, self.targets, ignored)
+    def _labels(self) -> Any:
+        """For the kernels: -1 is a row to ignore, whatever it holds."""
+        return self.targets if self.kept is None else np.where(self.kept, self.targets, -1)
 
     def _operands(self, scale: Any) -> tuple[Any, ...]:
-        """For the kernels of csrc/ops/loss_options.hpp: label -1 is a row to ignore, -2 stands for probabilities."""
+        """For the kernels of csrc/ops/loss_options.hpp: label -2 stands for probabilities."""
         options = self.options
         if self.probabilities:
             labels, shares = np.array(-2), self.targets
         else:
-            labels, shares = self._labels(-1), np.zeros(self.rows.shape[-1], self.rows.dtype)
+            labels, shares = self._labels(), np.zeros(self.rows.shape[-1], self.rows.dtype)
         return (
             *(self.rows, self.weights, shares, labels, scale),
             *(options.label_smoothing, options.z_loss, options.softcap),
