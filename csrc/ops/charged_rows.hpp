@@ -129,10 +129,10 @@ template <class T, class Charge> struct ChargedRows {
         each_row([&](size_t k) { losses.set(k, losses[k] + N(z_loss[k]) * square(log_normaliser[k])); });
         each_row([&](size_t k) {
             double pull = 2 * z_loss[k] * __builtin_fabs(head(log_normaliser[k]));
-            bool is_ordinary = (__builtin_fabs(maximum[k]) <= largest<Pair>)&(head(losses[k]) <= largest<Pair>)&(
-                                   head(total[k]) + head(at_label[k]) + pull <= largest_factor) &
-                               (__builtin_fabs(scale[k]) <= largest_factor);
-            is_covered[k] &= int64_t(is_ordinary) | is_ignored[k];
+            bool is_finite = __builtin_fabs(maximum[k]) < infinity, costs_number = head(losses[k]) < infinity;
+            bool has_room = head(total[k]) + head(at_label[k]) + pull <= largest_factor;
+            bool is_scaled = __builtin_fabs(scale[k]) <= largest_factor;
+            is_covered[k] &= int64_t(is_finite & costs_number & has_room & is_scaled) | is_ignored[k];
         });
     }
     void find_gradients() {

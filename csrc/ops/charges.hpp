@@ -43,7 +43,7 @@ ChargeSums charge_sums(const float* x, size_t n, float maximum, const Charging<C
     return sums;
 }
 
-// Everything returns false where a row needs the wider text, with no output touched that could be an input.
+// What returns false, here and below, leaves a row to the wider text, with no output touched that could be an input.
 template <class T, class Charge> struct ChargedRow {
     FloatRow<T>& row;
     const Charging<Charge>& charging;

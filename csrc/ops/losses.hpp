@@ -90,8 +90,8 @@ bool probabilities_in_float(const void* const* in, size_t n, void* scratch, void
 inline double scale_of(const void* operand) { return *static_cast<const double*>(operand); }
 
 // Rows of few entries side by side, short ones together, and others, or what only the wider text knows to treat, one
-// after another. Op says what they are charged, by charge(rows, operands) and, in float32 terms, charging<T>(body,
-// ...).
+// after another. Op says what they are charged: charge(rows, operands) tells ChargedRows, and charging(...) gives its
+// body a function that has the Charging of each row.
 template <class Op, class T, int inputs, int outputs>
 [[gnu::noinline]] void few_entries(const Strided* operands, size_t n, size_t count, bool* is_done) {
     typename Op::template Few<T> rows(operands[0], n, count);
