@@ -42,6 +42,12 @@ def options_of(option: str, n: int, soft: bool) -> dict[str, Any]:
     return options if soft else options | {"ignore_index": IGNORED}
 
 
+@pytest.fixture(name="problem", params=[False, True], ids=["class labels", "soft labels"])
+def _problem(request, dtype, option, n):
+    """Logits, labels and options."""
+    return *operands(n, dtype, request.param), options_of(option, n, request.param)
+
+
 def pairs(z: np.ndarray, labels: np.ndarray, options: dict[str, Any], **keywords: Any) -> tuple[np.ndarray, np.ndarray]:
     return cross_entropy.value_and_grad(z, labels, reduction="none", **options, **keywords)
 
@@ -49,10 +55,8 @@ def pairs(z: np.ndarray, labels: np.ndarray, options: dict[str, Any], **keywords
 @every_dtype
 @every_option
 @every_length
-@pytest.mark.parametrize("soft", [False, True])
-def test_bits_are_those_of_a_row_alone(dtype, option, n, soft):
-    z, labels = operands(n, dtype, soft)
-    options = options_of(option, n, soft)
+def test_bits_are_those_of_a_row_alone(problem):
+    z, labels, options = problem
     losses, gradients = pairs(z, labels, options)
     assert_same_bits(cross_entropy(z, labels, reduction="none", **options), losses)
     for k in range(ROWS):
@@ -64,17 +68,14 @@ def test_bits_are_those_of_a_row_alone(dtype, option, n, soft):
 @every_dtype
 @every_option
 @every_length
-@pytest.mark.parametrize("soft", [False, True])
-def test_bits_along_axis_0(dtype, option, n, soft):
-    z, labels = operands(n, dtype, soft)
-    options = options_of(option, n, soft)
+def test_bits_along_axis_0(problem):
+    z, labels, options = problem
     losses, gradients = pairs(z, labels, options)
-    along_first = np.ascontiguousarray(labels.T) if soft else labels
-    turned, turned_gradients = pairs(np.ascontiguousarray(z.T), along_first, options, axis=0)
+    columns, along_first = np.ascontiguousarray(z.T), np.ascontiguousarray(labels.T)
+    turned, turned_gradients = pairs(columns, along_first, options, axis=0)
     assert_same_bits(losses, turned)
     assert_same_bits(gradients, np.ascontiguousarray(turned_gradients.T))
-    alone = cross_entropy(np.ascontiguousarray(z.T), along_first, axis=0, reduction="none", **options)
-    assert_same_bits(losses, alone)
+    assert_same_bits(losses, cross_entropy(columns, along_first, axis=0, reduction="none", **options))
 
 
 @every_dtype
