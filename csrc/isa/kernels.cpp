@@ -62,12 +62,13 @@ constexpr int operands_of(const char* signature, bool outputs) {
     }
     return found[outputs];
 }
-template <class Op, class T> constexpr size_t most_entries = 0;
-template <class Op, class T>
-    requires requires { typename Op::template Few<T>; }
-constexpr size_t most_entries<Op, T> = Op::template Few<T>::longest;
-template <class Op, class T, int operands> constexpr ColumnKernel columns() {
-    if constexpr (HasTogether<Op>) return columns_together<Op, T, operands>;
+template <class Op, class T> constexpr size_t most_entries() {
+    if constexpr (HasFew<Op>) return Op::template Few<T>::longest;
+    else return 0;
+}
+template <class Op, class T, int inputs, int outputs> constexpr ColumnKernel columns() {
+    if constexpr (HasTogether<Op>) return columns_together<Op, T, inputs + outputs>;
+    else if constexpr (HasFew<Op>) return charge_columns<Op, T, inputs, outputs>;
     else if constexpr (HasVjpColumns<Op, T>) return vjp_columns<Op, T>;
     else if constexpr (requires { &Op::template columns<T>; }) return Op::template columns<T>;
     else return nullptr;
@@ -75,20 +76,22 @@ template <class Op, class T, int operands> constexpr ColumnKernel columns() {
 // An operation's kernel: several rows side by side where it can, otherwise one after another.
 template <class Op, class T, int inputs, int outputs>
 void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) {
-    if constexpr (requires { &Op::template batch<T>; }) {
+    if constexpr (HasFew<Op> || requires { &Op::template batch<T>; }) {
         size_t most = batched_rows(n);
         for (size_t first = 0; first < count; first += most) {
             Strided some[inputs + outputs];
             for (int k = 0; k < inputs + outputs; ++k)
                 some[k] = {operands[k].at(first, 0), operands[k].row_step, operands[k].entry_step};
-            batch_of<Op, T>(some, n, count - first < most ? count - first : most, scratch);
+            size_t rows = count - first < most ? count - first : most;
+            if constexpr (HasFew<Op>) charge_batch<Op, T, inputs, outputs>(some, n, rows, scratch);
+            else batch_of<Op, T>(some, n, rows, scratch);
         }
     } else {
         for (size_t row = 0; row < count; ++row) run_row<Op, T, inputs, outputs>(operands, row, n, scratch);
     }
 }
 #define ROW_KERNEL(OP, SIGNATURE, T) row_kernel<OP, T, operands_of(SIGNATURE, false), operands_of(SIGNATURE, true)>
-#define COLUMNS(OP, SIGNATURE, T) columns<OP, T, operands_of(SIGNATURE, false) + operands_of(SIGNATURE, true)>()
+#define COLUMNS(OP, SIGNATURE, T) columns<OP, T, operands_of(SIGNATURE, false), operands_of(SIGNATURE, true)>()
 #define ROWS(NAME, VARIANT, OP, SIGNATURE, TYPES)                                                                \
     {#NAME,                                                                                                      \
      VARIANT,                                                                                                    \
@@ -98,7 +101,8 @@ void row_kernel(const Strided* operands, size_t n, size_t count, void* scratch) 
       ROW_KERNEL(OP, SIGNATURE, double)},                                                                        \
      {COLUMNS(OP, SIGNATURE, Float16), COLUMNS(OP, SIGNATURE, Bfloat16), COLUMNS(OP, SIGNATURE, float),          \
       COLUMNS(OP, SIGNATURE, double)},                                                                           \
-     {most_entries<OP, Float16>, most_entries<OP, Bfloat16>, most_entries<OP, float>, most_entries<OP, double>}},
+     {most_entries<OP, Float16>(), most_entries<OP, Bfloat16>(), most_entries<OP, float>(),                      \
+      most_entries<OP, double>()}},
 constexpr RowEntry rows[] = {SOFTFLOOR_ROWS};
 
 }  // namespace

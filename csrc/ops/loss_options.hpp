@@ -67,6 +67,7 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
 
 // Numbers of a block that wait for the next loop.
 constexpr size_t block = 256;
+
 // What class i is charged for, beside the label.
 template <class T> struct Charges {
     using N = typename Format<T>::Number;
@@ -205,14 +206,8 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
 
 // An ignored row costs nothing, whatever it holds. Without a softcap, the operand is inf.
 template <bool with_gradient> struct LossWithOptions {
-    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        charge_batch<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
-    }
     template <class T>
     static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(double), sizeof(T), 0, 0, 0, 0, 0, 0, sizeof(T)};
-    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
-        return charge_columns<LossWithOptions, T, 8, 1 + with_gradient>(operands, n, count, scratch);
-    }
     template <class T> using Few = ChargedRows<T, typename Format<T>::Number>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         using N = typename Few<T>::N;

@@ -91,7 +91,9 @@ inline double scale_of(const void* operand) { return *static_cast<const double*>
 
 // Rows of few entries side by side, short ones together, and others, or what only the wider text knows to treat, one
 // after another. Op says what they are charged: charge(rows, operands) tells ChargedRows, and charging(...) gives its
-// body a function that has the Charging of each row.
+// body a function that has the Charging of each row. entry_sizes are those of operands with rows.
+template <class Op>
+concept HasFew = requires { typename Op::template Few<float>; };
 template <class Op, class T, int inputs, int outputs>
 [[gnu::noinline]] void few_entries(const Strided* operands, size_t n, size_t count, bool* is_done) {
     typename Op::template Few<T> rows(operands[0], n, count);
@@ -164,12 +166,6 @@ size_t charge_columns(const Strided* operands, size_t n, size_t count, ColumnScr
 
 struct SoftmaxCrossEntropyProbabilities {  // (n),(n)->(): logits, labels
     template <class T> static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(T), 0};
-    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
-        return charge_columns<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
-    }
-    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        charge_batch<SoftmaxCrossEntropyProbabilities, T, 2, 1>(operands, n, count, scratch);
-    }
     template <class T> using Few = ChargedRows<T, double>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         rows.template read<T>(operands[1], [&](size_t i, size_t k, double label) { rows.charges[i].set(k, label); });
@@ -245,12 +241,6 @@ struct SoftmaxCrossEntropyValueAndGrad {  // (n),(),()->(),(n): logits, label, s
 
 struct SoftmaxCrossEntropyProbabilitiesValueAndGrad {  // (n),(n),()->(),(n): logits, labels, scale of the gradient
     template <class T> static constexpr size_t entry_sizes[] = {sizeof(T), sizeof(T), 0, 0, sizeof(T)};
-    template <class T> static size_t columns(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
-        return charge_columns<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
-    }
-    template <class T> static void batch(const Strided* operands, size_t n, size_t count, void* scratch) {
-        charge_batch<SoftmaxCrossEntropyProbabilitiesValueAndGrad, T, 3, 2>(operands, n, count, scratch);
-    }
     template <class T> using Few = ChargedRows<T, double>;
     template <class T> static void charge(Few<T>& rows, const Strided* operands) {
         SoftmaxCrossEntropyProbabilities::charge(rows, operands);
