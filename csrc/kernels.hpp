@@ -52,24 +52,28 @@ constexpr size_t row_scratch(size_t n) { return n * (batched_rows(n) * 4 > 8 ? b
 using RowKernel = void (*)(const Strided* operands, size_t n, size_t count, void* scratch);
 // Rows that lie side by side, as along axis 0: an entry of one row, then the same entry of the next. Operands with
 // entries have adjacent rows. A kernel takes `count` rows, column_width at least, tile by tile; it returns how many it
-// has written, fewer where one of the next tile asks for its row kernel. Lines of 64 bytes a page apart are written
-// three times as slowly as four that are neighbours, so a tile has 64 rows. What is read is put aside: two numbers per
-// entry and two more, float32 for half precisions. Rows so long that this takes more than most_aside are read again
-// instead; so are those of which it takes more than the second-level cache has (of half precisions some times as much:
-// rows.hpp), where a tile of up to 1024 rows has all of the memory between one entry and the next, for then processors
-// read ahead by themselves. scratch has room for column_scratch bytes and begins on a line.
+// has written, fewer where one of the next tile asks for its row kernel. There are two kinds of tiles. Of up to
+// most_read_again rows, entries are read where they are, more than once, in the order of memory: then processors read
+// ahead by themselves, and asking for lines gains only where the operands exceed caches. Tiles of softmax and its like
+// in float32 and half precisions have 64 rows, as lines of 64 bytes a page apart are written three times as slowly as
+// four that are neighbours, and what is read is put aside: two float32 per entry and two more. Rows so long that this
+// takes more than most_aside are read again instead; so are those of which it takes more than the second-level cache
+// has (of half precisions some times as much: rows.hpp), where a tile of up to most_read_again rows has all of the
+// memory between one entry and the next. scratch has room for column_scratch bytes and begins on a line; lists of
+// sparse rows need most of it.
 constexpr size_t column_width = 16, most_columns = 64, most_read_again = 1024;
-constexpr size_t bytes_aside(size_t n, size_t itemsize) {
-    return (2 * n + 2) * most_columns * (itemsize < 4 ? 4 : itemsize);
-}
+constexpr size_t bytes_aside(size_t n) { return (2 * n + 2) * most_columns * sizeof(float); }
 constexpr size_t most_aside = size_t(1) << 24, read_again_scratch = size_t(3) << 18;
-constexpr size_t column_scratch(size_t n, size_t itemsize) {
-    size_t aside = bytes_aside(n, itemsize);
-    return aside <= most_aside && aside > read_again_scratch ? aside : read_again_scratch;
+constexpr size_t column_scratch(size_t n) {
+    constexpr size_t bytes_listed = sizeof(double) + sizeof(int);
+    size_t lists = n * most_read_again * bytes_listed;
+    return lists < read_again_scratch ? read_again_scratch : lists < most_aside ? lists : most_aside;
 }
 struct ColumnScratch {
     void* memory;
+    size_t bytes;
     size_t second_level_cache;  // in bytes
+    bool asks;                  // for memory that wide tiles come to: operands exceed caches
 };
 using ColumnKernel = size_t (*)(const Strided* operands, size_t n, size_t count, ColumnScratch scratch);
 

@@ -16,10 +16,11 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
     Strided x;
     uint32_t sign;  // flipped in what is read
     bool are_kept;  // the terms, in the result
+    const bool asks;
 
-    static LongColumns& in(void* scratch, size_t length) {
+    static LongColumns& in(ColumnScratch scratch, size_t length) {
         static_assert(sizeof(LongColumns) + sizeof(Sums) <= read_again_scratch);
-        return *new (scratch) LongColumns(length);
+        return *new (scratch.memory) LongColumns(length, scratch.asks);
     }
 
     template <bool apart, bool negative = false>
@@ -27,7 +28,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         x = logits, count = row_count, sign = negative ? 0x80000000u : 0;
         for (size_t k = 0; k < count; ++k) maximum[k] = -__builtin_inff(), places[k] = 0;
         for (size_t i = 0; i < n; ++i) {
-            ask_ahead<T>(x, 0, i, count);
+            if (asks) ask_for_next<T>(x, 0, i, count);
             int32_t here = int32_t(i);
             each(i, [&](size_t k, float value) __attribute__((always_inline)) {
                 if constexpr (apart) places[k] = later_place(places[k], value > maximum[k], here);
@@ -66,8 +67,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         for (size_t k = 0; k < count; ++k) log_of_total[k] = float(this->logs_of_totals[k]);
         for (size_t i = 0; i < n; ++i) {
             T* to = reinterpret_cast<T*>(out.at(0, i));
-            ask_ahead<T>(x, 0, i, count);
-            ask_ahead<T, true>(out, 0, i, count);
+            if (asks) ask_for_next<T>(x, 0, i, count), ask_for_next<T, true>(out, 0, i, count);
             const T* from = reinterpret_cast<const T*>(x.at(0, i));
             for (size_t first = 0; first < count; first += width) {
                 alignas(64) float room[width];
@@ -88,7 +88,7 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
     // Entries of sixteen rows at a time: few, for lines a page apart share a set of the first-level cache.
     static constexpr size_t part = 4, vectors = width / float_lanes;
 
-    explicit LongColumns(size_t length) : Numbers(length) {}
+    LongColumns(size_t length, bool asks_for_memory) : Numbers(length), asks(asks_for_memory) {}
     static void* operator new(size_t, void* scratch) { return scratch; }
 
     struct Memory {
@@ -138,12 +138,12 @@ template <class T> struct LongColumns : ColumnNumbers<T, most_read_again> {
         if constexpr (__is_same(T, Float16)) gather_sixteen(wide, to);
         else if constexpr (sizeof(T) < 4) narrow_sixteen(to, [&](size_t j) { return wide[j]; });
     }
-    // Of sixteen rows, an entry to come.
+    // Of sixteen rows, the next entry.
     SOFTFLOOR_INLINE void ask_to_read(size_t first, size_t i) const {
-        ask_for(x.at(first, i + entries_ahead(count)), width * sizeof(T));
+        if (asks) ask_for_next<T>(x, first, i, width);
     }
     SOFTFLOOR_INLINE void ask_to_write(const Strided& out, size_t first, size_t i) const {
-        ask_for<true>(out.at(first, i + entries_ahead(count)), width * sizeof(T));
+        if (asks) ask_for_next<T, true>(out, first, i, width);
     }
 
     template <bool apart, bool keep> void sum_up(const Strided& out) {

@@ -97,7 +97,7 @@ size_t columns_together(const Strided* operands, size_t n, size_t count, ColumnS
         WideColumns<T> all(n);
         each_tile(all);
     } else if (order.reads_again) {
-        each_tile(LongColumns<T>::in(scratch.memory, n));
+        each_tile(LongColumns<T>::in(scratch, n));
     } else {
         FloatColumns<T> all(n, scratch.memory);
         each_tile(all);

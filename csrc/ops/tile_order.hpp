@@ -21,7 +21,7 @@ struct TileOrder {
             ptrdiff_t bytes = ptrdiff_t(rows * sizeof(T));
             return entries.entry_step <= bytes && entries.entry_step >= -bytes;
         };
-        size_t aside = bytes_aside(n, sizeof(T));
+        size_t aside = bytes_aside(n);
         bool is_wide = aside >= room && has_all(most_read_again);
         bool is_narrow = n >= narrow && has_all(most_columns);
         TileOrder order{total, is_wide || is_narrow || aside > most_aside};
@@ -55,13 +55,31 @@ template <int count> struct TileOperands {
     }
 };
 
-// How many entries before its turn the memory of one is asked for. Of wide tiles, eight would fill the first-level
-// cache.
-SOFTFLOOR_INLINE size_t entries_ahead(size_t count) { return count > most_columns ? 1 : 8; }
-// The same for all `count` rows of a tile from `first` on.
-template <class T, bool written = false>
+// Tiles of most_read_again rows, or less, up to one that asks for the row kernel; returns how many rows are done.
+// Columns is made in scratch and may leave no row to a tile of less than column_width.
+template <class Columns, size_t operand_count>
+size_t wide_tiles(const Strided* operands, size_t n, size_t count, ColumnScratch scratch) {
+    static_assert(sizeof(Columns) <= read_again_scratch);
+    for (size_t first = 0, rows; first < count; first += rows) {
+        size_t left = count - first, shorter = most_read_again - column_width;
+        rows = left <= most_read_again ? left : left - most_read_again < column_width ? shorter : most_read_again;
+        Strided its[operand_count];
+        for (size_t k = 0; k < operand_count; ++k)
+            its[k] = {operands[k].at(first, 0), operands[k].row_step, operands[k].entry_step};
+        if (!(new (scratch.memory) Columns(its, n, rows, scratch))->run()) return first;
+    }
+    return count;
+}
+
+// Asks for the memory of an entry to come, `count` rows from `first` on: of narrow tiles some entries ahead, of wide
+// ones the next, as more would fill the first-level cache.
+template <class T, bool written = false, size_t entries_ahead = 8>
 SOFTFLOOR_INLINE void ask_ahead(const Strided& x, size_t first, size_t entry, size_t count) {
-    ask_for<written>(x.at(first, entry + entries_ahead(count)), count * sizeof(T));
+    ask_for<written>(x.at(first, entry + entries_ahead), count * sizeof(T));
+}
+template <class T, bool written = false>
+SOFTFLOOR_INLINE void ask_for_next(const Strided& x, size_t first, size_t entry, size_t count) {
+    ask_ahead<T, written, 1>(x, first, entry, count);
 }
 
 }  // namespace
