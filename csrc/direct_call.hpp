@@ -11,10 +11,9 @@
 
 #include "address_call.hpp"
 #include "memory_handler.hpp"
+#include "plain_arrays.hpp"
 
 namespace softfloor {
-
-inline int bfloat16_type = NPY_NOTYPE;  // known once ml_dtypes is imported
 
 // The loops of a ufunc, by dtype, or null if it is no elementwise one of ours.
 inline const ElementwiseLoop* loops_of(PyObject* ufunc) {
@@ -44,38 +43,13 @@ class DirectCall {
     PyArrayObject* like = nullptr;  // the first operand
     PyArrayObject* arrays[maximum_operands];
     int taken = 0;
-    Dtype dtype = float32;
-    PyArray_Descr* description = nullptr;
-
-    // Writing to what np.broadcast_arrays returned is deprecated; NumPy's flag for it is in no header.
-    static constexpr int warns_on_write = int(1u << 31);
+    PlainDtype own;
 
     static bool is_out(PyObject* name) { return PyUnicode_CompareWithASCIIString(name, "out") == 0; }
 
-    // The dtype that NumPy makes itself, or a copy of it, as unpickled arrays have; none with metadata, which ufuncs
-    // keep.
-    bool is_described(PyArrayObject* array) const {
-        PyArray_Descr* own = PyArray_DESCR(array);
-        return own == description ||
-               (own->type_num == description->type_num && PyArray_ISNOTSWAPPED(array) && !PyDataType_METADATA(own));
-    }
-    bool know_dtype() {
-        int type = PyArray_TYPE(like);
-        if (type == NPY_FLOAT) dtype = float32;
-        else if (type == NPY_DOUBLE) dtype = float64;
-        else if (type == NPY_HALF) dtype = float16;
-        else if (type == bfloat16_type && type != NPY_NOTYPE) dtype = bfloat16;
-        else return false;
-        description = PyArray_DescrFromType(type);
-        Py_DECREF(description);  // NumPy keeps it
-        return is_described(like);
-    }
     PyArrayObject* plain(PyObject* operand) const {
-        constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-        if (!PyArray_CheckExact(operand)) return nullptr;
-        auto* array = reinterpret_cast<PyArrayObject*>(operand);
-        if ((PyArray_FLAGS(array) & flags) != flags) return nullptr;
-        return !like || (is_described(array) && PyArray_SAMESHAPE(array, like)) ? array : nullptr;
+        PyArrayObject* array = plain_array(operand);
+        return !array || !like || (own.describes(array) && PyArray_SAMESHAPE(array, like)) ? array : nullptr;
     }
     bool take_inputs(PyObject* const* args, Py_ssize_t count) {
         for (Py_ssize_t k = 0; k < count; ++k) {
@@ -84,7 +58,7 @@ class DirectCall {
             arrays[taken++] = array;
             if (like) continue;
             like = array;  // 0-d operands give scalars; large results come from recycled memory
-            if (PyArray_NDIM(array) == 0 || PyArray_NBYTES(array) >= large_operand || !know_dtype()) return false;
+            if (PyArray_NDIM(array) == 0 || PyArray_NBYTES(array) >= large_operand || !own.set(array)) return false;
         }
         return true;
     }
@@ -94,7 +68,7 @@ class DirectCall {
         int inputs = taken;
         for (int k = 0; k < outputs; ++k) {
             PyArrayObject* array = plain(several ? PyTuple_GET_ITEM(out, k) : out);
-            if (!array || !PyArray_ISWRITEABLE(array) || (PyArray_FLAGS(array) & warns_on_write)) return false;
+            if (!array || !can_be_written(array)) return false;
             for (int j = 0; j < taken; ++j) {
                 bool is_input = j < inputs && PyArray_BYTES(array) == PyArray_BYTES(arrays[j]);
                 if (!is_input && share_memory(array, arrays[j])) return false;
@@ -110,18 +84,15 @@ class DirectCall {
                 Py_INCREF(arrays[inputs + k]);
                 continue;
             }
-            Py_INCREF(description);
-            PyObject* made = PyArray_NewFromDescr(&PyArray_Type, description, PyArray_NDIM(like), PyArray_DIMS(like),
-                                                  nullptr, nullptr, 0, nullptr);
-            if (!made) {
+            arrays[inputs + k] = own.make(PyArray_NDIM(like), PyArray_DIMS(like));
+            if (!arrays[inputs + k]) {
                 for (int j = 0; j < k; ++j) Py_DECREF(arrays[inputs + j]);
                 return nullptr;
             }
-            arrays[inputs + k] = reinterpret_cast<PyArrayObject*>(made);
         }
         char* memory[maximum_operands];
         for (int k = 0; k < inputs + outputs; ++k) memory[k] = PyArray_BYTES(arrays[k]);
-        run_contiguous(loops[dtype], memory, PyArray_SIZE(like));
+        run_contiguous(loops[own.dtype], memory, PyArray_SIZE(like));
         if (outputs == 1) return reinterpret_cast<PyObject*>(arrays[inputs]);
         PyObject* results = PyTuple_New(outputs);
         for (int k = 0; k < outputs; ++k) {

@@ -11,6 +11,8 @@
 
 #include "address_call.hpp"
 #include "class_losses.hpp"
+#include "direct_losses.hpp"
+#include "direct_rows.hpp"
 #include "exact_sum.hpp"
 #include "gufunc.hpp"
 #include "ufunc_call.hpp"
@@ -122,13 +124,6 @@ PyObject* make_elementwise(int index, const char* name, const char* doc, bool at
     return ufunc;
 }
 
-void row_loop_or_error(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
-    if (row_loop(args, dimensions, steps, data)) return;
-    PyGILState_STATE state = PyGILState_Ensure();
-    PyErr_NoMemory();
-    PyGILState_Release(state);
-}
-
 PyObject* make_rows(int index, const char* name, const char* doc) {
     const RowEntry& entry = current_table().rows[index];
     const char* arrow = std::strstr(entry.signature, "->");
@@ -141,11 +136,11 @@ PyObject* make_rows(int index, const char* name, const char* doc) {
         }
     }
     void* data[dtype_count];
+    auto* loops = new RowLoop[dtype_count]{loop, loop, loop, loop};  // row_loops_of: side by side
     for (int dtype = 0; dtype < dtype_count; ++dtype) {
-        auto* own = new RowLoop(loop);
-        own->dtype = Dtype(dtype);
-        for (int k = 0; k < count; ++k) own->sizes[k] = item_size(entry.types[k], own->dtype);
-        data[dtype] = own;
+        loops[dtype].dtype = Dtype(dtype);
+        for (int k = 0; k < count; ++k) loops[dtype].sizes[k] = item_size(entry.types[k], Dtype(dtype));
+        data[dtype] = loops + dtype;
     }
     return make_ufunc({loop.inputs, loop.outputs, entry.types, row_loop_or_error}, data, name, doc, entry.signature);
 }
@@ -282,11 +277,22 @@ PyMethodDef methods[] = {
     {"call_recycling", as_method(call_recycling), METH_FASTCALL | METH_KEYWORDS,
      "call_recycling(function, *args, **keywords): the call, its large results in recycled memory."},
     {"exact_sum", exact_sum, METH_O, "The sum of an array's float64, rounded once; None if one is infinite or NaN."},
-    {"class_loss", as_method(class_loss), METH_FASTCALL,
-     "class_loss(log_probabilities, labels, axis, reduction): nll of contiguous float32 or float64 and int64; None for "
-     "other operands, where a label is outside, and where the sum is of an infinity or NaN."},
-    {"class_loss_and_grad", as_method(class_loss_and_grad), METH_FASTCALL,
-     "class_loss_and_grad(log_probabilities, labels, axis, reduction, out): the pair, or None as class_loss."},
+    {"direct_rows", direct_rows, METH_O,
+     "direct_rows(gufunc): call(array, ..., axis=-1, *, temperature=1.0, keepdims=False, out=None) of plain arrays; "
+     "None "
+     "for others."},
+    {"direct_loss", as_method(direct_loss<LossCall::loss>), METH_FASTCALL,
+     "direct_loss(gufunc, ...): call(z, labels, ..., reduction='mean') of plain arrays; None for others, where a label "
+     "is outside, and where the sum is of an infinity or NaN."},
+    {"direct_loss_and_losses", as_method(direct_loss<LossCall::loss_and_losses>), METH_FASTCALL,
+     "direct_loss_and_losses(gufunc, ...): the loss, the losses of the rows and the gradient; None as direct_loss."},
+    {"direct_loss_vjp", as_method(direct_loss<LossCall::vjp>), METH_FASTCALL,
+     "direct_loss_vjp(gufunc, ...): call(z, labels, cotangent, ..., reduction='mean') for one cotangent; None as "
+     "direct_loss."},
+    {"class_loss", as_method(class_loss), METH_FASTCALL | METH_KEYWORDS,
+     "class_loss(log_probabilities, labels, axis=-1, *, reduction='mean'): nll of plain arrays; None as direct_loss."},
+    {"class_loss_and_grad", as_method(class_loss_and_grad), METH_FASTCALL | METH_KEYWORDS,
+     "class_loss_and_grad(log_probabilities, labels, axis=-1, *, reduction='mean', out=None): the pair, or None."},
     {"set_streaming", set_streaming, METH_O,
      "Bytes of all operands from which results are written around the caches; returns the value before."},
     {"get_looked_up", get_looked_up, METH_NOARGS, "How many functions of half precision look their results up."},

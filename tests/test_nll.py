@@ -184,8 +184,8 @@ def test_bad_input():
 def test_the_short_way_of_frequent_operands_gives_the_same(axis, dtype, reduction):
     q, labels = problem(dtype, axis)
     q = np.ascontiguousarray(np.where(np.abs(q) < 0.5, dtype(0), q))  # 0 has the loss +0
-    loss, gradient = _core.class_loss_and_grad(q, labels, axis, reduction, None)
-    assert_same_bits(_core.class_loss(q, labels, axis, reduction), loss)
+    loss, gradient = _core.class_loss_and_grad(q, labels, axis, reduction=reduction)
+    assert_same_bits(_core.class_loss(q, labels, axis, reduction=reduction), loss)
     assert gradient.flags.c_contiguous
     for operands in ((np.asfortranarray(q), labels), (q, labels.astype(np.int32))):
         expected, expected_gradient = sf.nll.value_and_grad(*operands, axis, reduction=reduction)
@@ -193,7 +193,7 @@ def test_the_short_way_of_frequent_operands_gives_the_same(axis, dtype, reductio
         assert_same_bits(loss, expected)
         assert_same_bits(gradient, np.ascontiguousarray(expected_gradient))
     for out in (np.full_like(q, np.nan), q):
-        pair = _core.class_loss_and_grad(q, labels, axis, reduction, out)
+        pair = _core.class_loss_and_grad(q, labels, axis, reduction=reduction, out=out)
         assert pair[1] is out
         assert_same_bits(pair[0], loss)
         assert_same_bits(out, gradient)
@@ -239,8 +239,9 @@ def test_the_short_way_leaves_everything_else_to_the_other():
         (q, np.full_like(labels, np.iinfo(np.int64).min), 2, "mean"),
         (np.full_like(q, -np.inf), labels, 2, "mean"),
     ):
-        assert _core.class_loss(*operands) is None
-        assert _core.class_loss_and_grad(*operands, None) is None
+        *given, reduction = operands
+        assert _core.class_loss(*given, reduction=reduction) is None
+        assert _core.class_loss_and_grad(*given, reduction=reduction) is None
     for out in (
         q[0],
         q.astype(np.float32),
@@ -250,8 +251,8 @@ def test_the_short_way_leaves_everything_else_to_the_other():
         overlapping[:-1].reshape(SHAPE),
     ):
         inside = overlapping[1 : 1 + labels.size].view(np.int64).reshape(labels.shape)
-        assert _core.class_loss_and_grad(q, inside, 2, "mean", out) is None
-    with pytest.raises(TypeError):
-        _core.class_loss(q, labels)
-    with pytest.raises(TypeError):
-        _core.class_loss_and_grad(q, labels, 2, "mean")
+        assert _core.class_loss_and_grad(q, inside, 2, out=out) is None
+    for keywords in ({"out": q}, {"weight": [1.0] * 5}, {"axis": 2, "reduce": None}, {"softcap": None}):
+        assert _core.class_loss(q, labels, **keywords) is None
+    assert _core.class_loss(q, labels, 2, axis=2) is None
+    assert _core.class_loss(q) is None

@@ -53,13 +53,24 @@ def call_recycling(function: Callable[..., Any], /, *args: Any, **keywords: Any)
 def exact_sum(values: Any, /) -> float | None:
     """The sum of an array's float64, rounded once; None if one is infinite or NaN."""
 
-def class_loss(log_probabilities: Any, labels: Any, axis: Any, reduction: Any, /) -> Any:
-    """nll of contiguous float32 or float64 and int64; None for other operands, where a label is outside, and where the
-    sum is of an infinity or NaN."""
+def direct_rows(gufunc: np.ufunc, /) -> Callable[..., Any]:
+    """call(array, ..., axis=-1, *, temperature=1.0, keepdims=False, out=None) of plain arrays; None for others."""
 
-def class_loss_and_grad(
-    log_probabilities: Any, labels: Any, axis: Any, reduction: Any, out: Any, /
-) -> tuple[Any, Any] | None:
+def direct_loss(*gufuncs: np.ufunc) -> Callable[..., Any]:
+    """call(z, labels, ..., reduction='mean') of plain arrays; None for others, where a label is outside, and where the
+    sum is of an infinity or NaN. The gufuncs of softmax_cross_entropy: of class labels, of probabilities; or those of
+    sigmoid_cross_entropy: of each entry, of totals, of what is outside."""
+
+def direct_loss_vjp(*gufuncs: np.ufunc) -> Callable[..., Any]:
+    """call(z, labels, cotangent, ..., reduction='mean') for one cotangent; None as direct_loss."""
+
+def direct_loss_and_losses(*gufuncs: np.ufunc) -> Callable[..., Any]:
+    """call(z, labels, ..., reduction='mean'): the loss, the losses of the rows, the gradient; None as direct_loss."""
+
+def class_loss(*operands: Any, **keywords: Any) -> Any:
+    """class_loss(log_probabilities, labels, axis=-1, *, reduction='mean'): nll of plain arrays; None as direct_loss."""
+
+def class_loss_and_grad(*operands: Any, **keywords: Any) -> Any:
     """The pair, or None as class_loss; a new gradient where ``out`` is None."""
 
 def set_streaming(limit: int, /) -> int:

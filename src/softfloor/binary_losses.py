@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from . import _core
 from .containers import understood
 from .layout import as_logits, first_place, new_like
 from .losses import Reduction, as_upstream, check_cotangent, check_reduction, total_of
@@ -90,6 +91,16 @@ class SigmoidCrossEntropy(RowFunction):
     >>> sf.sigmoid_cross_entropy([100.0, -100.0], [1, 1], reduction="none").tolist()
     [3.720075976020836e-44, 100.0]
     """
+
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        def gufuncs(*variants: str) -> Iterator[np.ufunc]:
+            return (self.gufuncs[variant] for variant in (*variants, "outside"))
+
+        return {
+            "__call__": _core.direct_loss(*gufuncs("value", "total")),
+            "value_and_grad": _core.direct_loss(*gufuncs("value_and_grad", "total_and_grad")),
+            "vjp": _core.direct_loss_vjp(*gufuncs("value_and_grad", "total_and_grad")),
+        }
 
     @understood
     def __call__(

@@ -114,10 +114,17 @@ def by_blocks(function: Any, operands: tuple[Any, ...], keywords: Mapping[str, A
 
 
 def understood(method: Method) -> Method:
-    """A method of a row function that takes containers as well; its first operand tells which labels the result has."""
+    """A method of a row function: of plain arrays straight to the kernel, where `RowFunction.direct` has a way.
+
+    It takes containers as well; its first operand tells which labels the result has.
+    """
+    name = method.__name__
 
     @functools.wraps(method)
     def call(self: Any, *operands: Any, **keywords: Any) -> Any:
+        direct = self.direct.get(name)
+        if direct is not None and (result := direct(*operands, **keywords)) is not None:
+            return result
         if _PLAIN.issuperset(map(type, operands)) and _PLAIN.issuperset(map(type, keywords.values())):
             return method(self, *operands, **keywords)
         kinds = {kind_of(value) for value in (*operands, *keywords.values())}

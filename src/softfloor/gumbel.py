@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,9 @@ class GumbelSoftmax(RowFunction):
     >>> sf.gumbel_softmax([0.0, 1.0, 2.0], rng=np.random.default_rng(0), hard=True).tolist()
     [0.0, 0.0, 1.0]
     """
+
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return self._direct_rows(vjp="vjp")
 
     @understood
     def __call__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,9 @@ class NegativeLogLikelihood(RowFunction):
     per_row = frozenset({"labels"})
     per_class = frozenset({"weight"})
 
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return {"__call__": _core.class_loss, "value_and_grad": _core.class_loss_and_grad}
+
     @understood
     def __call__(
         self,
@@ -85,10 +89,6 @@ class NegativeLogLikelihood(RowFunction):
         ignore_index: int | None = None,
         reduction: Reduction = "mean",
     ) -> Any:
-        if weight is None and ignore_index is None:
-            loss = _core.class_loss(log_probabilities, labels, axis, reduction)
-            if loss is not None:
-                return loss
         return self._prepare(log_probabilities, labels, axis, weight, ignore_index, reduction).loss()
 
     @understood
@@ -126,10 +126,6 @@ class NegativeLogLikelihood(RowFunction):
         >>> float(loss), gradient.tolist()
         (0.375, [[-0.5, 0.0], [0.0, -0.5]])
         """
-        if weight is None and ignore_index is None:
-            pair = _core.class_loss_and_grad(log_probabilities, labels, axis, reduction, out)
-            if pair is not None:
-                return pair
         problem = self._prepare(log_probabilities, labels, axis, weight, ignore_index, reduction)
         q = problem.log_probabilities
         if out is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -158,6 +159,17 @@ class SoftmaxCrossEntropy(RowFunction):
     per_row = frozenset({"labels", "cotangent"})
     per_class = frozenset({"weight"})
 
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        def gufuncs(variant: str) -> tuple[np.ufunc, np.ufunc]:
+            return self.gufuncs[variant], self.gufuncs[f"probabilities_{variant}"]
+
+        return {
+            "__call__": _core.direct_loss(*gufuncs("value")),
+            "value_and_grad": _core.direct_loss(*gufuncs("value_and_grad")),
+            "_losses_and_grad": _core.direct_loss_and_losses(*gufuncs("value_and_grad")),
+            "vjp": _core.direct_loss_vjp(*gufuncs("value_and_grad")),
+        }
+
     @understood
     def __call__(
         self,
@@ -221,6 +233,15 @@ class SoftmaxCrossEntropy(RowFunction):
         problem = Problem(self, z, labels, axis, options, reduction)
         losses, gradient = problem.losses_and_gradient(problem.share, out)
         return problem.reduced(losses), gradient
+
+    @understood
+    def _losses_and_grad(
+        self, z: Any, labels: Any, axis: int = -1, *, ignore_index: Any = None, reduction: Any = "mean", out: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """The pair of `value_and_grad`, of plain arrays, and between them the losses of the rows."""
+        problem = Problem(self, z, labels, axis, LossOptions(self.name, None, ignore_index), reduction)
+        losses, gradient = problem.losses_and_gradient(problem.share, out)
+        return problem.reduced(losses), losses, gradient
 
     @understood
     def vjp(

@@ -8,6 +8,7 @@ the mass; NaN spreads to its row only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,6 @@ from . import _core, docstrings
 from .catalogue import ROWS
 from .containers import understood
 from .layout import Axis, Empty, EmptyRows, Layout, as_cotangent, as_logits, check_temperature, masked, new_rows
-
-#: The default temperature as gufuncs take it, which spares each call the conversion.
-ONE = np.array(1.0)
 
 
 class RowFunction:
@@ -39,6 +37,14 @@ class RowFunction:
             )
             for kernel in self.record.kernels
         }
+        #: By the name of a method: a call of it on plain arrays in C, None where the method itself has to look.
+        self.direct: dict[str, Callable[..., Any]] = self._direct()
+
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return {}
+
+    def _direct_rows(self, **variants: str) -> dict[str, Callable[..., Any]]:
+        return {method: _core.direct_rows(self.gufuncs[variant]) for method, variant in variants.items()}
 
     def __repr__(self) -> str:
         return f"<softfloor function {self.name}: {self.record.summary}>"
@@ -95,6 +101,9 @@ class RowFunction:
 class RowToRow(RowFunction):
     """A function that makes a row of every row of logits."""
 
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return self._direct_rows(__call__="value", vjp="vjp")
+
     @understood
     def __call__(
         self,
@@ -107,24 +116,4 @@ class RowToRow(RowFunction):
         dtype: Any = None,
         empty: Empty = "zeros",
     ) -> Any:
-        # Most calls by far: an array, its last axis, no option. What the checks below would find is known then.
-        if (
-            type(z) is np.ndarray
-            and z.dtype.char in "efd"
-            and z.ndim
-            and type(axis) is int
-            and (axis == -1 or axis == z.ndim - 1)
-            and where is None
-            and (
-                z.flags.c_contiguous
-                if out is None
-                else type(out) is np.ndarray and out.dtype == z.dtype and out.shape == z.shape
-            )
-            and dtype is None
-            and empty == "zeros"
-            and type(temperature) is float
-            and temperature == 1.0
-        ):
-            value = self.gufuncs["value"]
-            return _core.call_recycling(value, z, ONE) if out is None else value(z, ONE, out)
         return self._of_logits(z, axis, where, out, dtype, empty, check_temperature(temperature))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -288,6 +289,9 @@ class Logsumexp(RowFunction):
     """
 
     per_row = frozenset({"cotangent"})
+
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return self._direct_rows(__call__="value", vjp="vjp")
 
     @understood
     def __call__(

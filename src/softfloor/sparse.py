@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,9 @@ class Hardmax(RowFunction):
     >>> sf.hardmax([1.0, 3.0, 3.0]).tolist()
     [0.0, 1.0, 0.0]
     """
+
+    def _direct(self) -> dict[str, Callable[..., Any]]:
+        return self._direct_rows(__call__="value")
 
     @understood
     def __call__(

@@ -43,6 +43,12 @@ def tensor_of(array: Any) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
+def one_or_all(cotangent: torch.Tensor) -> Any:
+    """The cotangent of a loss: a number if it is one, otherwise an array."""
+    array = array_of(cotangent)
+    return array if array.ndim else float(array)
+
+
 def empty_like(like: torch.Tensor) -> torch.Tensor:
     """As `torch.empty_like`; memory of contiguous results is NumPy's, because softfloor recycles it."""
     if like.is_contiguous() and like.ndim and like.numel():

@@ -10,7 +10,7 @@ import softfloor
 
 from ..catalogue.record import Rows
 from .activations import by_name
-from .arrays import array_of, empty_like, tensor_of
+from .arrays import array_of, empty_like, one_or_all, tensor_of
 from .loss_formulas import reduced, times, wide
 from .loss_operators import Loss, LossVjp, backward_alone, scaled
 from .loss_options import Reduction, check_reduction, check_tensor, check_weight, logits_of
@@ -146,9 +146,9 @@ class _Vjp(LossVjp):
 
     def kernel(self, z: Any, labels: Any, pos_weight: Any, weight: Any, cotangent: Any, reduction: Any) -> Any:
         (logits, targets), keywords = _arrays(z, labels, pos_weight, weight)
-        result, upstream = empty_like(z), array_of(cotangent)
+        result = empty_like(z)
         softfloor.sigmoid_cross_entropy.vjp(
-            logits, targets, upstream, **keywords, reduction=reduction, out=array_of(result)
+            logits, targets, one_or_all(cotangent), **keywords, reduction=reduction, out=array_of(result)
         )
         return result
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 import softfloor
 
-from ..loss_options import LossOptions
-from ..losses import Problem
 from . import loss_formulas
-from .arrays import array_of, empty_like, tensor_of
+from .arrays import array_of, empty_like, one_or_all, tensor_of
 from .loss_formulas import Options, divided, divisor_of, reduced, rows_of
 from .loss_operators import Loss, LossVjp, batched, scaled
 from .operators import Operator
 from .row_formulas import log_softmax
 
-_NAME = "softmax_cross_entropy"
+_FUNCTION = softfloor.softmax_cross_entropy
+_NAME = _FUNCTION.name
 _TENSORS = "Tensor z, Tensor labels, Tensor? weight"
 _OPTIONS = "int dim, int? ignore_index, float label_smoothing, float z_loss, float? softcap, str reduction"
 
 
-def _problem(z: Any, labels: Any, weight: Any, options: Options) -> Problem:
-    """The operands as the NumPy side checks and keeps them."""
-    logits, targets = array_of(z), array_of(labels)
-    given = LossOptions(_NAME, None if weight is None else array_of(weight), *options[1:-1])
-    return Problem(softfloor.softmax_cross_entropy, logits, targets, options.dim, given, options.reduction)
+def _keywords(weight: Any, options: Options) -> dict[str, Any]:
+    """Options as the NumPy side takes them."""
+    given = options._asdict()
+    given["axis"], given["weight"] = given.pop("dim"), None if weight is None else array_of(weight)
+    return given
 
 
 class Vjp(LossVjp):
@@ -35,10 +33,8 @@ class Vjp(LossVjp):
         super().__init__(_NAME, _TENSORS, _OPTIONS)
 
     def kernel(self, z: Any, labels: Any, weight: Any, cotangent: Any, *options: Any) -> Any:
-        problem, result = _problem(z, labels, weight, Options(*options)), empty_like(z)
-        upstream = array_of(cotangent).astype(np.float64)
-        scale = np.broadcast_to(problem.scaled(upstream), problem.layout.outer_shape)
-        problem.losses_and_gradient(scale, array_of(result))
+        result, keywords = empty_like(z), _keywords(weight, Options(*options))
+        _FUNCTION.vjp(array_of(z), array_of(labels), one_or_all(cotangent), out=array_of(result), **keywords)
         return result
 
     formula = staticmethod(loss_formulas.softmax_cross_entropy_vjp)
@@ -52,8 +48,7 @@ class Value(Loss):
         return rows_of(z, Options(*options).dim)
 
     def kernel(self, z: Any, labels: Any, weight: Any, *options: Any) -> Any:
-        problem = _problem(z, labels, weight, Options(*options))
-        return tensor_of(problem.reduced(problem.losses()))
+        return tensor_of(_FUNCTION(array_of(z), array_of(labels), **_keywords(weight, Options(*options))))
 
     formula = staticmethod(loss_formulas.softmax_cross_entropy)
     to_fuse = Operator.with_backward
@@ -91,10 +86,10 @@ class ValueAndGrad(Operator):
         super().__init__(f"{_NAME}_value_and_grad", schema)
 
     def kernel(self, z: Any, labels: Any, dim: int, ignore_index: int | None, reduction: str) -> Any:
-        problem = _problem(z, labels, None, Options(dim, ignore_index, 0.0, 0.0, None, reduction))
         gradient = empty_like(z)
-        losses, _ = problem.losses_and_gradient(problem.share, array_of(gradient))
-        loss = problem.reduced(losses)
+        loss, losses, _ = _FUNCTION._losses_and_grad(
+            array_of(z), array_of(labels), dim, ignore_index=ignore_index, reduction=reduction, out=array_of(gradient)
+        )
         return tensor_of(loss.copy() if reduction == "none" else loss), tensor_of(losses), gradient
 
     def formula(self, z: Any, labels: Any, dim: int, ignore_index: int | None, reduction: str) -> Any:

@@ -232,7 +232,7 @@ class _Value(Operator):
         super().__init__(name, "(Tensor z, int[] dim, float temperature) -> Tensor")
 
     def kernel(self, z: Any, dim: Any, temperature: float) -> Any:
-        return _along(self.function, z, dim, temperature, z.new_empty(_outer(z, dim)) if self.reduces else None, z)
+        return _along(self.function, z, dim, temperature, self.reduces, z)
 
     def formula(self, z: Any, dim: Any, temperature: float) -> Any:
         return in_working_precision(self.value, z, dim, temperature)
@@ -270,7 +270,7 @@ class _Vjp(Operator):
         super().__init__(f"{name}_vjp", "(Tensor saved, Tensor cotangent, int[] dim, float temperature) -> Tensor")
 
     def kernel(self, saved: Any, cotangent: Any, dim: Any, temperature: float) -> Any:
-        return _along(self.function, saved, dim, temperature, None, saved, cotangent)
+        return _along(self.function, saved, dim, temperature, False, saved, cotangent)
 
     def formula(self, saved: Any, cotangent: Any, dim: Any, temperature: float) -> Any:
         return in_working_precision(self.product, saved, cotangent, dim, temperature)
@@ -290,14 +290,12 @@ def _outer(z: Any, dim: Any) -> list[int]:
     return [length for k, length in enumerate(z.shape) if k not in dim]
 
 
-def _along(function: Any, like: Any, dim: Any, temperature: float, result: Any, *operands: Any) -> Any:
+def _along(function: Any, like: Any, dim: Any, temperature: float, reduces: bool, *operands: Any) -> Any:
     """A row function's result, in the memory format of ``like``; contiguous ones lie in NumPy's memory, to recycle."""
     keywords = {} if temperature == 1.0 else {"temperature": temperature}
     arrays = [array_of(operand) for operand in operands]
-    last = like.ndim and list(dim) == [like.ndim - 1]
-    if last and like.numel() and like.is_contiguous():
-        return tensor_of(function(*arrays, **keywords))
-    if result is None:
-        result = torch.empty_like(like)
-    function(*arrays, axis=-1 if last else tuple(dim), out=array_of(result), **keywords)
+    if len(dim) == 1 and like.is_contiguous() and like.numel():
+        return tensor_of(function(*arrays, dim[0], **keywords))
+    result = like.new_empty(_outer(like, dim)) if reduces else torch.empty_like(like)
+    function(*arrays, axis=tuple(dim), out=array_of(result), **keywords)
     return result
