@@ -20,7 +20,7 @@ SIZES = {
     "float16": (1_000, 100_000, 10_000_000),
 }
 #: Shapes of the functions along an axis, with the axis.
-ROWS = (((4096, 64), -1), ((1024, 1024), -1), ((512, 32_000), -1), ((1024, 1024), 0))
+ROWS = (((32, 10), -1), ((4096, 64), -1), ((1024, 1024), -1), ((512, 32_000), -1), ((1024, 1024), 0))
 
 ACTIVATION_VARIANTS = ("value", "derivative", "vjp", "value_and_derivative")
 GATE_VARIANTS = ("value", "vjp", "value_and_vjp")

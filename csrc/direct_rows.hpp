@@ -30,8 +30,11 @@ inline const RowLoop* row_loops_of(PyObject* gufunc) {
 // only.
 inline bool run_rows(const RowLoop& loop, const RowLayout& layout, char* const* memory, unsigned common = 0) {
     constexpr npy_intp too_few_to_let_others_run = 2000;
-    // Rows of one call are neighbours, as column kernels take them, or where these are few the others.
-    bool neighbours = layout.inner >= npy_intp(column_width) || layout.inner >= layout.outer;
+    // Rows of one call are neighbours, as column kernels take them; or where these are few, with so few entries that a
+    // call takes longer than they, those that lie apart.
+    constexpr npy_intp few_entries_of_call = 200;
+    bool neighbours = layout.inner >= npy_intp(column_width) || layout.inner >= layout.outer ||
+                      layout.inner * layout.n > few_entries_of_call;
     npy_intp calls = neighbours ? layout.outer : layout.inner, dimensions[] = {layout.rows() / calls, layout.n};
     int count = loop.inputs + loop.outputs;
     npy_intp steps[2 * maximum_row_operands], call_steps[maximum_row_operands];

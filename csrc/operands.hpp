@@ -18,6 +18,13 @@ struct Operands {
     size_t sizes[maximum_operands];
     int inputs, outputs;
     bool contiguous(int k) const { return steps[k] == ptrdiff_t(sizes[k]); }
+    // Whether an output is an input.
+    bool overwrites() const {
+        bool any = false;
+        for (int k = inputs; k < inputs + outputs; ++k)
+            for (int j = 0; j < inputs; ++j) any |= memory[j] == memory[k];
+        return any;
+    }
 };
 
 template <size_t size> void copy_strided(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t n) {

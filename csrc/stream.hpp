@@ -42,10 +42,8 @@ inline bool can_stream(const Operands& all, size_t n) {
         uintptr_t start = reinterpret_cast<uintptr_t>(all.memory[k]);
         uintptr_t first = reinterpret_cast<uintptr_t>(all.memory[all.inputs]);
         if (!all.contiguous(k) || start % all.sizes[k] || (start - first) % line) return false;
-        for (int j = 0; j < all.inputs; ++j)
-            if (all.memory[j] == all.memory[k]) return false;  // its lines are in the cache by then
     }
-    return true;
+    return !all.overwrites();  // lines that were read are in the cache
 }
 
 // Results go through a buffer in the first-level cache, a kilobyte at a time: writing more at once holds up the loads.

@@ -52,12 +52,26 @@ inline bool entangled(const Operands& all, int j, int k, size_t n) {
     return a_low < b_high && b_low < a_high;
 }
 
+// Each vector of results that do not begin with a line of memory is stored in two. NumPy's large arrays begin 16 bytes
+// behind one; so a first vector is computed apart, and the next begin with lines. It has some results that the next has
+// as well, unless they are inputs, too: then it ends before them.
 template <class Compute> void contiguous_range(const Compute& compute, const Operands& all, size_t begin, size_t end) {
-    const void* in[maximum_operands];
-    void* out[maximum_operands];
-    for (int k = 0; k < all.inputs; ++k) in[k] = all.memory[k] + begin * all.sizes[k];
-    for (int k = 0; k < all.outputs; ++k) out[k] = all.memory[all.inputs + k] + begin * all.sizes[all.inputs + k];
-    compute(in, out, end - begin);
+    auto run = [&](size_t from, size_t n) {
+        const void* in[maximum_operands];
+        void* out[maximum_operands];
+        for (int k = 0; k < all.inputs; ++k) in[k] = all.memory[k] + from * all.sizes[k];
+        for (int k = 0; k < all.outputs; ++k) out[k] = all.memory[all.inputs + k] + from * all.sizes[all.inputs + k];
+        compute(in, out, n);
+    };
+    constexpr size_t few_bytes = size_t(1) << 14;  // of which the first vector would take longer than it saves
+    size_t size = all.sizes[all.inputs];
+    size_t behind = reinterpret_cast<uintptr_t>(all.memory[all.inputs] + begin * size) % line;
+    if (behind % size == 0 && behind > 0 && (end - begin) * size >= few_bytes) {
+        size_t before = (line - behind) / size;
+        run(begin, all.overwrites() ? before : line / size);
+        begin += before;
+    }
+    run(begin, end - begin);
 }
 
 // Blocks keep all operands in the first-level cache between conversion and use.

@@ -12,7 +12,7 @@ from cases import assert_same_bits
 from outcomes import OPERANDS, assert_same_outcome, numbers, outcome
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
-SHAPES = [(40,), (5, 40), (3, 4, 5), (2, 17, 3), (20, 3, 2), (2, 3, 20), (1, 1), (300, 7), (4, 1, 3)]
+SHAPES = [(40,), (5, 40), (3, 4, 5), (2, 17, 3), (20, 3, 2), (2, 3, 20), (1, 1), (300, 7), (4, 1, 3), (30, 40, 8)]
 
 
 def with_shares(x, axis=-1):

@@ -113,26 +113,16 @@ template <class T, class Law> struct SparseColumns {
 };
 
 // Sums over the entries that are not 0, in the lanes of a row's sums.
-template <class T, class Shares> struct SparseVjpColumns {
+template <class T, class Shares> struct SparseVjpColumns : VjpTile<T> {
+    using Tile = VjpTile<T>;
     using N = typename WideRow<T>::N;
-    static constexpr size_t most = most_read_again, width = column_width;
-    const Strided p, c, temperature, out;
-    size_t n, count;
-    const bool asks;
-    size_t whole = count / width * width, numbered = whole < count ? whole + width : whole;
+    using Tile::most, Tile::width, Tile::asks, Tile::start_of, Tile::sixteen;
+    using Tile::n, Tile::count, Tile::whole, Tile::numbered, Tile::saved, Tile::cotangent, Tile::temperature, Tile::out;
     SideBySide<N, most> weighted[lanes], total[lanes];
     SideBySide<N, most> mean, inverse_temperature;
     alignas(64) uint32_t nan[most];
 
-    SparseVjpColumns(const Strided* operands, size_t length, size_t rows, ColumnScratch scratch)
-        : p(operands[0]),
-          c(operands[1]),
-          temperature(operands[2]),
-          out(operands[3]),
-          n(length),
-          count(rows),
-          asks(scratch.asks) {}
-    static void* operator new(size_t, void* scratch) { return scratch; }
+    using Tile::Tile;
 
     // False, with nothing written, where a row has NaN, or a sum is near overflow.
     bool run() {
@@ -159,9 +149,6 @@ template <class T, class Shares> struct SparseVjpColumns {
     }
 
   private:
-    SOFTFLOOR_INLINE const T* entries(const Strided& of, size_t i, size_t first) const {
-        return reinterpret_cast<const T*>(of.at(first < whole ? first : count - width, i));
-    }
     SOFTFLOOR_INLINE static bool has_any(const T* its_p) {
         uint32_t some = 0;
 #pragma GCC unroll 1
@@ -171,10 +158,10 @@ template <class T, class Shares> struct SparseVjpColumns {
     SOFTFLOOR_INLINE static N share(T p) { return Shares::of(Format<T>::load(p)); }
     [[gnu::noinline]] void add_all() {
         for (size_t i = 0; i < n; ++i) {
-            if (asks) ask_for_next<T>(p, 0, i, count);
+            if (asks) ask_for_next<T>(saved, 0, i, count);
             for (size_t first = 0; first < numbered; first += width) {
-                const T* its_p = entries(p, i, first);
-                if (has_any(its_p)) add_sixteen(i, first, its_p, entries(c, i, first));
+                const T* its_p = sixteen(saved, i, first);
+                if (has_any(its_p)) add_sixteen(i, first, its_p, sixteen(cotangent, i, first));
             }
         }
     }
@@ -198,18 +185,14 @@ template <class T, class Shares> struct SparseVjpColumns {
     }
     [[gnu::noinline]] void write() const {
         for (size_t i = 0; i < n; ++i) {
-            if (asks) ask_for_next<T>(p, 0, i, count), ask_for_next<T, true>(out, 0, i, count);
-            // What the last have in common with those before is read before it may be overwritten.
-            T last[width];
-            if (whole < count) write_sixteen(i, whole, last);
-            for (size_t first = 0; first < whole; first += width)
-                write_sixteen(i, first, reinterpret_cast<T*>(out.at(first, i)));
-            if (whole < count) __builtin_memcpy(out.at(count - width, i), last, sizeof last);
+            if (asks) ask_for_next<T>(saved, 0, i, count), ask_for_next<T, true>(out, 0, i, count);
+            this->write_entry(i,
+                              [&](size_t first, T* to) __attribute__((always_inline)) { write_sixteen(i, first, to); });
         }
     }
     SOFTFLOOR_INLINE void write_sixteen(size_t i, size_t first, T* to) const {
-        const T* its_p = entries(p, i, first);
-        if (has_any(its_p)) write_slopes(first, its_p, entries(c, i, first), to);
+        const T* its_p = sixteen(saved, i, first);
+        if (has_any(its_p)) write_slopes(first, its_p, sixteen(cotangent, i, first), to);
         else __builtin_memset(to, 0, width * sizeof(T));
     }
     [[gnu::noinline]] void write_slopes(size_t first, const T* its_p, const T* its_c, T* to) const {

@@ -82,5 +82,39 @@ SOFTFLOOR_INLINE void ask_for_next(const Strided& x, size_t first, size_t entry,
     ask_ahead<T, written, 1>(x, first, entry, count);
 }
 
+// A wide tile of a vjp from the output: what its rows are, sixteen at a time. Where they are no multiple of sixteen,
+// the last sixteen have some rows of those before, whose numbers exist twice: `numbered` counts them all.
+template <class T> struct VjpTile {
+    static constexpr size_t most = most_read_again, width = column_width;
+    const Strided saved, cotangent, temperature, out;
+    size_t n, count;
+    const bool asks;
+    size_t whole = count / width * width, numbered = whole < count ? whole + width : whole;
+
+    VjpTile(const Strided* operands, size_t length, size_t rows, ColumnScratch scratch)
+        : saved(operands[0]),
+          cotangent(operands[1]),
+          temperature(operands[2]),
+          out(operands[3]),
+          n(length),
+          count(rows),
+          asks(scratch.asks) {}
+    static void* operator new(size_t, void* scratch) { return scratch; }
+
+    // The first row of sixteen numbers, and its entry i.
+    SOFTFLOOR_INLINE size_t start_of(size_t first) const { return first < whole ? first : count - width; }
+    SOFTFLOOR_INLINE const T* sixteen(const Strided& of, size_t i, size_t first) const {
+        return reinterpret_cast<const T*>(of.at(start_of(first), i));
+    }
+    // write(first, to) for all rows of an entry. What the last have in common with those before is read before it
+    // may be overwritten.
+    template <class Write> SOFTFLOOR_INLINE void write_entry(size_t i, Write write) const {
+        T last[width];
+        if (whole < count) write(whole, last);
+        for (size_t first = 0; first < whole; first += width) write(first, reinterpret_cast<T*>(out.at(first, i)));
+        if (whole < count) __builtin_memcpy(out.at(count - width, i), last, sizeof last);
+    }
+};
+
 }  // namespace
 }  // namespace softfloor

@@ -99,27 +99,16 @@ template <> struct VjpNumbers<double> {
     }
 };
 
-// A tile: too many numbers for the stack of a thread, they are in scratch. Rows are taken sixteen at a time, the last
-// of them with some before: those have numbers twice.
-template <class Op, class T> struct VjpColumns {
-    static constexpr size_t most = most_read_again, width = column_width;
+// A tile: too many numbers for the stack of a thread, they are in scratch.
+template <class Op, class T> struct VjpColumns : VjpTile<T> {
+    using Tile = VjpTile<T>;
     using Computed = softfloor::Computed<T>;
-    const Strided x, y, temperature, out;
-    size_t n, count;
-    const bool asks;
-    size_t whole = count / width * width, numbered = whole < count ? whole + width : whole;
+    using Tile::most, Tile::width, Tile::asks, Tile::start_of;
+    using Tile::n, Tile::count, Tile::whole, Tile::numbered, Tile::saved, Tile::cotangent, Tile::temperature, Tile::out;
     VjpNumbers<T> numbers;
     alignas(64) uint32_t covered[most];
 
-    VjpColumns(const Strided* operands, size_t length, size_t rows, ColumnScratch scratch)
-        : x(operands[0]),
-          y(operands[1]),
-          temperature(operands[2]),
-          out(operands[3]),
-          n(length),
-          count(rows),
-          asks(scratch.asks) {}
-    static void* operator new(size_t, void* scratch) { return scratch; }
+    using Tile::Tile;
 
     // False, with nothing written, where a row asks for its row kernel.
     bool run() {
@@ -154,10 +143,10 @@ template <class Op, class T> struct VjpColumns {
     // Entries i, i + lanes, ... of sixteen rows; where they are the first of their lane, it is not read.
     template <size_t some, bool are_first> SOFTFLOOR_INLINE void add_sixteen(size_t i, size_t first) {
         alignas(64) float room_x[some][width], room_y[some][width];
-        decltype(entries(x, i, first, *room_x)) its_x[some], its_y[some];
+        decltype(entries(saved, i, first, *room_x)) its_x[some], its_y[some];
         for (size_t k = 0; k < some; ++k) {
-            its_x[k] = entries(x, i + k * lanes, first, room_x[k]);
-            its_y[k] = entries(y, i + k * lanes, first, room_y[k]);
+            its_x[k] = entries(saved, i + k * lanes, first, room_x[k]);
+            its_y[k] = entries(cotangent, i + k * lanes, first, room_y[k]);
             ask_to_read(first, i + k * lanes);
         }
         const size_t lane = i % lanes;
@@ -181,18 +170,13 @@ template <class Op, class T> struct VjpColumns {
             });
     }
     template <bool is_1> [[gnu::noinline]] void write() const {
-        for (size_t i = 0; i < n; ++i) {
-            // What the last have in common with those before is read before it may be overwritten.
-            T last[width];
-            if (whole < count) write_sixteen<is_1>(i, whole, last);
-            for (size_t first = 0; first < whole; first += width)
-                write_sixteen<is_1>(i, first, reinterpret_cast<T*>(out.at(first, i)));
-            if (whole < count) __builtin_memcpy(out.at(count - width, i), last, sizeof last);
-        }
+        for (size_t i = 0; i < n; ++i)
+            this->write_entry(
+                i, [&](size_t first, T* to) __attribute__((always_inline)) { write_sixteen<is_1>(i, first, to); });
     }
     template <bool is_1> SOFTFLOOR_INLINE void write_sixteen(size_t i, size_t first, T* to) const {
         alignas(64) float room_x[width], room_y[width];
-        const auto *its_x = entries(x, i, first, room_x), *its_y = entries(y, i, first, room_y);
+        const auto *its_x = entries(saved, i, first, room_x), *its_y = entries(cotangent, i, first, room_y);
         ask_to_read(first, i);
         if (asks) ask_for_next<T, true>(out, start_of(first), i, width);
         auto slope = [&](size_t j) __attribute__((always_inline)) {
@@ -207,11 +191,12 @@ template <class Op, class T> struct VjpColumns {
         else return widen(entry);
     }
     SOFTFLOOR_INLINE auto entries(const Strided& of, size_t i, size_t first, float* room) const {
-        return spread_where_slow(reinterpret_cast<const T*>(of.at(start_of(first), i)), width, room);
+        return spread_where_slow(this->sixteen(of, i, first), width, room);
     }
-    SOFTFLOOR_INLINE size_t start_of(size_t first) const { return first < whole ? first : count - width; }
     SOFTFLOOR_INLINE void ask_to_read(size_t first, size_t i) const {
-        if (asks) ask_for_next<T>(x, start_of(first), i, width), ask_for_next<T>(y, start_of(first), i, width);
+        if (!asks) return;
+        ask_for_next<T>(saved, start_of(first), i, width);
+        ask_for_next<T>(cotangent, start_of(first), i, width);
     }
 };
 
