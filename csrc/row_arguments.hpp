@@ -121,7 +121,7 @@ inline bool take_number(PyObject* object, double& number) {
     return false;
 }
 
-// An array to write to, of the shape of `like`, whose memory none of the inputs shares; null if that is for Python.
+// An array of that shape to write to, whose memory none of the inputs shares; null if that is for Python.
 inline PyArrayObject* take_output(PyObject* out, const PlainDtype& own, int dimensions, npy_intp* shape,
                                   PyArrayObject* const* inputs, int count) {
     PyArrayObject* array = plain_array(out);
