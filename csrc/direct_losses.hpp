@@ -143,7 +143,7 @@ constexpr npy_intp entries_together = 4096;
 // Runs such a loop; operands in `common` are one row or one number for all.
 inline bool run_entries(const RowLoop& loop, npy_intp size, char* const* memory, unsigned common) {
     npy_intp whole = size / entries_together;
-    for (bool rest : {false, true}) {
+    for (bool rest : {true, false}) {
         RowLayout rows;
         rows.outer = rest ? 1 : whole;
         rows.n = rest ? size % entries_together : entries_together;

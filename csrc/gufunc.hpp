@@ -175,6 +175,9 @@ inline bool turned_range(ColumnKernel columns, RowKernel kernel, const RowLoop& 
     return true;
 }
 
+// Of as many calls per thread, parts are whole calls.
+constexpr size_t calls_uncut = 8;
+
 // Rows that a part of a shared loop has at least. The first read and the last write of a column kernel wait for memory
 // with nothing else to do, so a part has up to eight tiles, as long as each thread has a part.
 inline size_t column_grain(size_t rows) {
@@ -182,9 +185,16 @@ inline size_t column_grain(size_t rows) {
     return std::max(each / column_width, size_t(1)) * column_width;
 }
 
-inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
-    const RowLoop& loop = *static_cast<const RowLoop*>(data);
-    size_t rows = size_t(dimensions[0]), n = size_t(dimensions[1]);
+// Calls of a loop, as many rows in each; an operand of the next call lies call_steps further.
+struct RowCalls {
+    size_t calls, rows, n;
+    const ptrdiff_t *steps, *call_steps;
+};
+
+// False if there was no memory. Threads share all rows alike, of one call or of many.
+inline bool run_row_calls(const RowLoop& loop, char* const* args, const RowCalls& work) {
+    size_t rows = work.rows, n = work.n;
+    const ptrdiff_t* steps = work.steps;
     const RowEntry& entry = current_table().rows[loop.index];
     RowKernel kernel = entry.kernels[loop.dtype];
     ColumnKernel columns = entry.column_kernels[loop.dtype];
@@ -192,15 +202,31 @@ inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* 
     if (most_entries && (n == 0 || n > most_entries)) columns = nullptr;
     bool side_by_side = columns && in_columns(loop, steps, n, most_entries > 0);
     bool turned = columns && !side_by_side && !most_entries && rows >= column_width && has_few_entries(loop, n);
-    bool asks = asks_for_memory(loop, rows, n);
+    bool asks = asks_for_memory(loop, work.calls * rows, n);
+    size_t grain = work.calls >= calls_uncut * size_t(thread_count()) ? rows
+                   : side_by_side || turned                           ? column_grain(rows)
+                                                                      : 1;
     std::atomic<bool> complete{true};
-    parallel_for(rows, side_by_side || turned ? column_grain(rows) : 1, n, loop.cost, [&](size_t begin, size_t end) {
-        bool done = side_by_side ? columns_range(columns, kernel, loop, args, steps, n, begin, end, asks)
-                    : turned     ? turned_range(columns, kernel, loop, args, steps, n, begin, end)
-                                 : rows_range(kernel, loop, args, steps, n, begin, end);
-        if (!done) complete = false;
+    parallel_for(work.calls * rows, grain, n, loop.cost, [&](size_t begin, size_t end) {
+        for (size_t done; begin < end; begin += done) {
+            char* at[maximum_row_operands];
+            for (int k = 0; k < loop.inputs + loop.outputs; ++k)
+                at[k] = args[k] + ptrdiff_t(begin / rows) * work.call_steps[k];
+            size_t first = begin % rows, last = std::min(rows, first + end - begin);
+            done = last - first;
+            if (!(side_by_side ? columns_range(columns, kernel, loop, at, steps, n, first, last, asks)
+                  : turned     ? turned_range(columns, kernel, loop, at, steps, n, first, last)
+                               : rows_range(kernel, loop, at, steps, n, first, last)))
+                complete = false;
+        }
     });
     return complete;
+}
+
+inline bool row_loop(char** args, const ptrdiff_t* dimensions, const ptrdiff_t* steps, void* data) {
+    constexpr ptrdiff_t no_steps[maximum_row_operands] = {};
+    return run_row_calls(*static_cast<const RowLoop*>(data), args,
+                         {1, size_t(dimensions[0]), size_t(dimensions[1]), steps, no_steps});
 }
 
 }  // namespace softfloor

@@ -14,6 +14,7 @@ from .containers import understood
 from .layout import Layout, as_logits
 from .loss_options import LossOptions
 from .losses import Reduction, check_class_labels, check_reduction, exact_sum, total_of
+from .rounding import rounded
 from .rows import RowFunction
 
 #: Nothing is multiplied by weights but log-probabilities, so any finite one will do.
@@ -179,8 +180,7 @@ class _Problem:
             return np.zeros(self.labels.shape, dtype) if self.reduction == "none" else dtype.type(0)
         losses = weighed(self._pick(), 1.0 if self.weights is None else self.weights)
         if self.reduction == "none":
-            with np.errstate(all="ignore"):
-                return losses.astype(dtype)[()]
+            return rounded(losses, dtype)[()]
         return total_of(losses, dtype, self.divisor)
 
     def put_slopes(self, gradient: Any) -> None:
@@ -221,7 +221,7 @@ def weighed(values: Any, weights: Any) -> Any:
 def slopes_of(weights: Any, divisor: float, dtype: Any) -> Any:
     """The gradient in the picked log-probabilities."""
     with np.errstate(all="ignore"):
-        return np.asarray(0.0 - weights / divisor).astype(dtype)
+        return rounded(0.0 - weights / divisor, dtype)
 
 
 nll = NegativeLogLikelihood("nll")

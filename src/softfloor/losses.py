@@ -13,6 +13,7 @@ from . import _core
 from .containers import refuse_labels, understood
 from .layout import Layout, as_logits, check_broadcast, first_place, new_rows
 from .loss_options import LossOptions
+from .rounding import rounded
 from .rows import RowFunction
 
 Reduction = Literal["mean", "sum", "none"]
@@ -67,8 +68,7 @@ def exact_sum(values: Any) -> float:
 
 def total_of(totals: Any, dtype: Any, divisor: float = 1.0) -> Any:
     """The exact sum over the divisor as a scalar of that dtype; inf where it is too large for it, without a warning."""
-    with np.errstate(all="ignore"):
-        return dtype.type(exact_sum(totals) / divisor)
+    return rounded(exact_sum(totals) / divisor, dtype)[()]
 
 
 def reduced(losses: Any, reduction: str, divisor: float | None = None) -> Any:

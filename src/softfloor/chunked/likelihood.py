@@ -11,6 +11,7 @@ import numpy as np
 from ..likelihood import LARGEST_WEIGHT, slopes_of, weighed
 from ..loss_options import LossOptions
 from ..losses import check_reduction, total_of
+from ..rounding import rounded
 from .losses import IGNORED, checked_labels, divisor_of, picked, weights_of
 from .maps import begins_of, map_blocks, map_whole
 from .operands import axes_of, check_sizes, logits_of, per_row
@@ -53,7 +54,7 @@ class _Problem:
         losses = da.squeeze(losses, self.axis)
         dtype = self.q.dtype
         if self.reduction == "none":
-            return map_blocks(_narrowed, dtype, losses, dtype_of_losses=dtype)
+            return map_blocks(_rounded, dtype, losses, dtype_of_losses=dtype)
         return map_whole(_total, dtype, losses, self.divisor, dtype_of_losses=dtype)
 
     def gradient(self) -> Any:
@@ -66,9 +67,8 @@ def _weighed(values: Any, labels: Any, weights: Any) -> Any:
     return weighed(values, weights_of(labels, weights))
 
 
-def _narrowed(losses: Any, dtype_of_losses: Any) -> Any:
-    with np.errstate(all="ignore"):
-        return losses.astype(dtype_of_losses)
+def _rounded(losses: Any, dtype_of_losses: Any) -> Any:
+    return rounded(losses, dtype_of_losses)
 
 
 def _total(losses: Any, divisor: Any, dtype_of_losses: Any) -> Any:

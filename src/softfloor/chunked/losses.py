@@ -13,6 +13,7 @@ import numpy as np
 from ..layout import Layout
 from ..loss_options import LossOptions
 from ..losses import check_class_labels, check_cotangent, check_reduction, exact_sum, reduced
+from ..rounding import rounded
 from .maps import begins_of, map_blocks, map_whole, merge
 from .operands import axes_of, check_sizes, gathered, is_cut, logits_of, per_row, upstream_of
 from .states import finish, state_of
@@ -183,7 +184,7 @@ def _weighed(losses: Any, labels: Any, weights: Any, dtype_of_logits: Any) -> An
     with np.errstate(all="ignore"):
         costs = losses if weights is None else losses * each
         costs = np.where((each == 0) & ~(np.isnan(losses) & (labels != IGNORED)), 0.0, costs)
-        return costs.astype(dtype_of_logits)
+    return rounded(costs, dtype_of_logits)
 
 
 def _losses_of_block(
