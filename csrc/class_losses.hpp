@@ -44,11 +44,25 @@ template <class T> struct ClassLosses {
     }
     void write_slopes(T* gradient, T slope) const {
         static ElementCost cost;
-        size_t item = classes * inner;
-        parallel_for(rows / inner, 1, item, cost, [&](size_t begin, size_t end) {
-            std::memset(gradient + begin * item, 0, (end - begin) * item * sizeof(T));
-            each(begin * inner, end * inner, [&](size_t, size_t place) { gradient[place] = slope; });
+        constexpr size_t columns = 1024;  // of a part, at least: a page of float32
+        parallel_for(rows, inner > 1 ? std::min(inner, columns) : 1, classes, cost, [&](size_t begin, size_t end) {
+            write_zeros(gradient, begin, end);
+            each(begin, end, [&](size_t, size_t place) { gradient[place] = slope; });
         });
+    }
+
+  private:
+    // To the rows from begin to end: whole blocks of rows at once, and parts of the blocks before and after them.
+    void write_zeros(T* to, size_t begin, size_t end) const {
+        size_t first = (begin + inner - 1) / inner, last = end / inner;
+        if (first > last) return write_columns(to, last, begin % inner, end % inner);
+        if (begin % inner) write_columns(to, first - 1, begin % inner, inner);
+        std::memset(to + first * classes * inner, 0, (last - first) * classes * inner * sizeof(T));
+        if (end % inner) write_columns(to, last, 0, end % inner);
+    }
+    void write_columns(T* to, size_t block, size_t begin, size_t end) const {
+        for (size_t row = block * classes; row < (block + 1) * classes; ++row)
+            std::memset(to + row * inner + begin, 0, (end - begin) * sizeof(T));
     }
 };
 

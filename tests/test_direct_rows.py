@@ -10,7 +10,6 @@ import pytest
 import softfloor as sf
 from cases import assert_same_bits
 from outcomes import OPERANDS, assert_same_outcome, numbers, outcome
-from softfloor import _core
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 SHAPES = [(40,), (5, 40), (3, 4, 5), (2, 17, 3), (20, 3, 2), (2, 3, 20), (1, 1), (300, 7), (4, 1, 3), (30, 40, 8)]
@@ -345,7 +344,8 @@ def test_results_of_large_operands_come_from_memory_that_was_used_before():
         assert sf.memory.report().kept >= z.nbytes
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("nll")])
+@pytest.mark.usefixtures("threads_for_small_calls")
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "nll"])
 @pytest.mark.parametrize("axis", range(3))
 def test_threads_share_rows_along_any_axis(way, name, axis):
     operands = way.operands(numbers(np.float32, 64, 50, 321), axis)
@@ -361,21 +361,18 @@ def test_threads_share_rows_along_any_axis(way, name, axis):
         assert any(threads_used() == 2 for _ in range(50))
 
 
+@pytest.mark.usefixtures("threads_for_small_calls")
 @each_method
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 2500)], ids=str)
 def test_parts_begin_at_any_row(way, name, shape):
-    before = _core.set_share(0)
-    try:
-        for axis in range(len(shape)):
-            operands = way.operands(numbers(np.float32, *shape), axis)
-            options = {} if name in PER_ENTRY else {"axis": axis}
-            with sf.threads.set(1):
-                expected = outcome(way, *operands, **options)
-            for count in (2, 7):
-                with sf.threads.set(count):
-                    assert_same_outcome(outcome(way, *operands, **options), expected)
-    finally:
-        _core.set_share(before)
+    for axis in range(len(shape)):
+        operands = way.operands(numbers(np.float32, *shape), axis)
+        options = {} if name in PER_ENTRY else {"axis": axis}
+        with sf.threads.set(1):
+            expected = outcome(way, *operands, **options)
+        for count in (2, 7):
+            with sf.threads.set(count):
+                assert_same_outcome(outcome(way, *operands, **options), expected)
 
 
 def test_many_threads():

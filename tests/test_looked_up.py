@@ -31,6 +31,7 @@ class LookedUp:
         _core.set_looked_up(self.before)
 
 
+@pytest.mark.usefixtures("threads_for_small_calls")
 @every_unary_case
 @every_half_dtype
 def test_they_are_those_of_the_kernel(case, dtype):
@@ -38,25 +39,21 @@ def test_they_are_those_of_the_kernel(case, dtype):
     x = np.random.default_rng(5).permutation(np.concatenate([every_half(dtype), every_half(dtype)]))
     with LookedUp(NEVER):
         expected = case(x)
-    before = _core.set_share(0)
-    try:
-        with LookedUp(ALWAYS):
-            for count in (1, 2):
-                with sf.threads.set(count):
-                    assert_all_same_bits(case(x), expected)
-            for count in (512, 513, 519, 4097):
-                assert_all_same_bits(case(x[:count]), [part[:count] for part in expected])
-            assert_all_same_bits(case(x[::-3]), [part[::-3] for part in expected])
-            outputs = tuple(np.zeros((x.size, 2), dtype)[:, 1] for _ in expected)
-            case(x, out=outputs)
-            assert_all_same_bits(outputs, expected)
-            for place in range(case.outputs):  # over the operand
-                own = [np.empty_like(x) for _ in expected]
-                own[place][...] = x
-                case(own[place], out=tuple(own))
-                assert_all_same_bits(own, expected)
-    finally:
-        _core.set_share(before)
+    with LookedUp(ALWAYS):
+        for count in (1, 2):
+            with sf.threads.set(count):
+                assert_all_same_bits(case(x), expected)
+        for count in (512, 513, 519, 4097):
+            assert_all_same_bits(case(x[:count]), [part[:count] for part in expected])
+        assert_all_same_bits(case(x[::-3]), [part[::-3] for part in expected])
+        outputs = tuple(np.zeros((x.size, 2), dtype)[:, 1] for _ in expected)
+        case(x, out=outputs)
+        assert_all_same_bits(outputs, expected)
+        for place in range(case.outputs):  # over the operand
+            own = [np.empty_like(x) for _ in expected]
+            own[place][...] = x
+            case(own[place], out=tuple(own))
+            assert_all_same_bits(own, expected)
 
 
 @every_activation

@@ -12,19 +12,10 @@ from cases import (
     operands_of,
 )
 from processes import run_python
-from softfloor import _core
 
 LARGE = 20_000  # several pages of each dtype, and a rest
 
-
-@pytest.fixture(autouse=True)
-def _threads_for_small_calls():
-    """Calls of any size are split among the threads that are asked for."""
-    before = _core.set_share(0)
-    yield
-    _core.set_share(before)
-
-
+pytestmark = pytest.mark.usefixtures("threads_for_small_calls")
 needs_instruction_sets = pytest.mark.skipif(len(sf.cpu.available()) < 2, reason="this CPU has one instruction set only")
 
 

@@ -17,15 +17,7 @@ from softfloor import _core
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
-@pytest.fixture
-def always():
-    """Calls of any size are split among the threads that are asked for."""
-    before = _core.set_share(0)
-    yield
-    _core.set_share(before)
-
-
-@pytest.mark.usefixtures("always")
+@pytest.mark.usefixtures("threads_for_small_calls")
 @every_case
 def test_sizes_around_a_part(case):
     """Parts are whole pages: one element less, none more, one more."""
