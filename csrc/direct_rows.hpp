@@ -30,25 +30,19 @@ inline const RowLoop* row_loops_of(PyObject* gufunc) {
 // only.
 inline bool run_rows(const RowLoop& loop, const RowLayout& layout, char* const* memory, unsigned common = 0) {
     constexpr npy_intp too_few_to_let_others_run = 2000;
-    // Rows of one call are neighbours, as column kernels take them; or where these are few, with so few entries that a
-    // call takes longer than they, those that lie apart. Along the last axis no row has a neighbour.
-    constexpr npy_intp few_entries_of_call = 200;
-    bool neighbours =
-        layout.inner >= npy_intp(column_width) ||
-        (layout.inner > 1 && (layout.inner >= layout.outer || layout.inner * layout.n > few_entries_of_call));
-    npy_intp calls = neighbours ? layout.outer : layout.inner;
-    int count = loop.inputs + loop.outputs;
-    npy_intp steps[2 * maximum_row_operands], call_steps[maximum_row_operands];
-    for (int k = 0, core = count; k < count; ++k) {
+    // Rows of one call are neighbours; along the last axis there are none, and all rows are of one call.
+    bool neighbours = layout.inner > 1;
+    npy_intp calls = neighbours ? layout.outer : 1, steps[2 * maximum_row_operands], call_steps[maximum_row_operands];
+    for (int k = 0, core = loop.operands(); k < loop.operands(); ++k) {
         npy_intp size = common >> k & 1 ? 0 : npy_intp(loop.sizes[k]);
         npy_intp outer_step = layout.inner * size * (loop.is_row[k] ? layout.n : 1);
         steps[k] = neighbours ? size : outer_step;
-        call_steps[k] = neighbours ? outer_step : size;
+        call_steps[k] = outer_step;
         if (loop.is_row[k]) steps[core++] = layout.inner * npy_intp(loop.sizes[k]);
     }
     PyThreadState* state = layout.rows() * layout.n > too_few_to_let_others_run ? PyEval_SaveThread() : nullptr;
-    bool complete = run_row_calls(loop, memory,
-                                  {size_t(calls), size_t(layout.rows() / calls), size_t(layout.n), steps, call_steps});
+    bool complete = run_row_calls(
+        {loop, memory, size_t(calls), size_t(layout.rows() / calls), size_t(layout.n), steps, call_steps});
     if (state) PyEval_RestoreThread(state);
     if (!complete) PyErr_NoMemory();
     return complete;

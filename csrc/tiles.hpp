@@ -32,6 +32,21 @@ template <class Item> inline void copy_block(char* to, ptrdiff_t to_line, const 
     for (int j = 0; j < count; ++j) std::memcpy(to + j * to_line, &lines[j], 16);
 }
 
+// Entry by entry, as many bytes as lie together in both.
+template <size_t size>
+inline void copy_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t bytes, size_t n) {
+    for (; n > 0; --n, to += to_step, from += from_step) {
+        for (size_t at = 0; at + size < bytes; at += size) std::memcpy(to + at, from + at, size);
+        std::memcpy(to + bytes - size, from + bytes - size, size);  // some bytes once more
+    }
+}
+inline void copy_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, size_t bytes, size_t n) {
+    if (bytes >= 16) copy_runs<16>(to, to_step, from, from_step, bytes, n);
+    else if (bytes >= 8) copy_runs<8>(to, to_step, from, from_step, bytes, n);
+    else if (bytes >= 4) copy_runs<4>(to, to_step, from, from_step, bytes, n);
+    else copy_runs<2>(to, to_step, from, from_step, bytes, n);
+}
+
 // By value: stores to memory that is known by address alone could otherwise change the steps.
 template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) {
     constexpr size_t size = sizeof(Item), block = 16 / size, ahead = 8;
@@ -47,13 +62,18 @@ template <class Item> void copy_tile(Tile to, Tile from, size_t rows, size_t n) 
             copy_block<Item>(to.at(row, entry), reading ? to.row_step : to.entry_step, from.at(row, entry),
                              reading ? from.entry_step : from.row_step);
     }
-    for (size_t entry = 0; entry < n; ++entry) {
-        size_t row = entry < fast_entries ? fast_rows : 0;
-        copy_strided(size, to.at(row, entry), to.row_step, from.at(row, entry), from.row_step, rows - row);
-    }
+    if (rows - fast_rows < n)
+        for (size_t row = fast_rows; row < rows; ++row)
+            copy_strided<size>(to.at(row, 0), to.entry_step, from.at(row, 0), from.entry_step, n);
+    else
+        for (size_t entry = 0; entry < n; ++entry)
+            copy_strided<size>(to.at(fast_rows, entry), to.row_step, from.at(fast_rows, entry), from.row_step,
+                               rows - fast_rows);
 }
 inline void copy_tile(size_t size, const Tile& to, const Tile& from, size_t rows, size_t n) {
-    if (size == 8) copy_tile<uint64_t>(to, from, rows, n);
+    if (to.row_step == ptrdiff_t(size) && from.row_step == ptrdiff_t(size))
+        copy_runs(to.memory, to.entry_step, from.memory, from.entry_step, rows * size, n);
+    else if (size == 8) copy_tile<uint64_t>(to, from, rows, n);
     else if (size == 4) copy_tile<uint32_t>(to, from, rows, n);
     else copy_tile<uint16_t>(to, from, rows, n);
 }

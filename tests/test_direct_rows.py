@@ -10,6 +10,7 @@ import pytest
 import softfloor as sf
 from cases import assert_same_bits
 from outcomes import OPERANDS, assert_same_outcome, numbers, outcome
+from softfloor import _core
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 SHAPES = [(40,), (5, 40), (3, 4, 5), (2, 17, 3), (20, 3, 2), (2, 3, 20), (1, 1), (300, 7), (4, 1, 3), (30, 40, 8)]
@@ -373,6 +374,19 @@ def test_parts_begin_at_any_row(way, name, shape):
         for count in (2, 7):
             with sf.threads.set(count):
                 assert_same_outcome(outcome(way, *operands, **options), expected)
+
+
+@each_method
+@pytest.mark.parametrize("shape", [(9, 70, 5), (3, 300, 2)], ids=str)
+@pytest.mark.parametrize("cache", [0, 2**40], ids=["one by one", "turned"])
+def test_few_neighbours_of_several_calls(way, name, shape, cache):
+    operands, options = way.operands(numbers(np.float32, *shape), 1), {} if name in PER_ENTRY else {"axis": 1}
+    expected = outcome(way.through_python, *operands, **options)
+    before = _core.set_second_level_cache(cache)
+    try:
+        assert_same_outcome(outcome(way, *operands, **options), expected)
+    finally:
+        _core.set_second_level_cache(before)
 
 
 def test_many_threads():
