@@ -24,11 +24,11 @@ template <class T> struct ClassLosses {
             if (++column == inner) column = 0, first += classes * inner;
         }
     }
-    double loss(size_t place) const { return 0.0 - double(q[place]); }  // no zero is negative
+    double loss(size_t place) const { return 0.0 - double(widen(q[place])); }  // no zero is negative
 
     void write_losses(T* to) const {
-        std::fill_n(to, rows, T(0));
-        each(0, rows, [&](size_t p, size_t place) { to[p] = T(loss(place)); });
+        std::fill_n(to, rows, T());
+        each(0, rows, [&](size_t p, size_t place) { to[p] = narrow<T>(loss(place)); });
     }
     // False for an infinity or NaN.
     bool add_losses(ExactSum& sum) const {
@@ -81,11 +81,11 @@ PyObject* class_loss_of(const ClassLosses<T>& losses, const PlainDtype& own, Row
     } else {
         ExactSum sum;
         if (!losses.add_losses(sum)) Py_RETURN_NONE;
-        T value = T(sum.rounded() / divisor);
+        T value = narrow<T>(sum.rounded() / divisor);
         loss = PyArray_Scalar(&value, own.description, nullptr);
     }
     if (!loss || !gradient) return loss;
-    losses.write_slopes(static_cast<T*>(PyArray_DATA(gradient)), T(0.0 - 1.0 / divisor));
+    losses.write_slopes(static_cast<T*>(PyArray_DATA(gradient)), narrow<T>(0.0 - 1.0 / divisor));
     return Py_BuildValue("(NO)", loss, gradient);
 }
 
@@ -100,8 +100,8 @@ inline PyObject* class_loss_or_none(PyObject* const* args, Py_ssize_t count, PyO
     RowLayout layout;
     Reduction reduction;
     ClassLabels labels;
-    if (!q || !own.set(q) || (own.dtype != float32 && own.dtype != float64) || !reduction.take(arguments.reduction) ||
-        !layout.set(q, arguments.axis, false) || !labels.take(args[1], layout, arguments.ignore_index))
+    if (!q || !own.set(q) || !reduction.take(arguments.reduction) || !layout.set(q, arguments.axis, false) ||
+        !labels.take(args[1], layout, arguments.ignore_index))
         Py_RETURN_NONE;
     PyArrayObject* gradient = nullptr;
     if (has_gradient && arguments.out) {  // log-probabilities may be written over: they have been read by then
@@ -113,13 +113,11 @@ inline PyObject* class_loss_or_none(PyObject* const* args, Py_ssize_t count, PyO
         gradient = own.make(PyArray_NDIM(q), PyArray_DIMS(q));
         if (!gradient) return nullptr;
     }
-    auto result = [&]<class T>(T*) {
+    PyObject* loss = with_type(own.dtype, [&]<class T>(T) {
         ClassLosses<T> losses = {static_cast<const T*>(PyArray_DATA(q)), labels.labels, size_t(layout.rows()),
                                  size_t(layout.n), size_t(layout.inner)};
         return class_loss_of<T>(losses, own, layout, reduction, labels.kept, gradient);
-    };
-    PyObject* loss =
-        own.dtype == float32 ? result(static_cast<float*>(nullptr)) : result(static_cast<double*>(nullptr));
+    });
     Py_XDECREF(gradient);
     return loss;
 }

@@ -1,5 +1,5 @@
-// softmax_cross_entropy and sigmoid_cross_entropy, without options but ignore_index, of plain float32 and float64:
-// check the labels, compute, add up. Everything else, and every message, is Python's (losses.py, binary_losses.py).
+// softmax_cross_entropy and sigmoid_cross_entropy, without options but ignore_index, of plain arrays: check the labels,
+// compute, add up. Everything else, and every message, is Python's (losses.py, binary_losses.py).
 #pragma once
 #include "direct_rows.hpp"
 #include "exact_sum.hpp"
@@ -47,7 +47,7 @@ class LossOfLogits {
         if (is_vjp() && !take_number(args[2], cotangent)) return false;
         if (!reduction.take(arguments.reduction)) return false;
         logits = plain_array(args[0]);
-        return logits && own.set(logits) && (own.dtype == float32 || own.dtype == float64);
+        return logits && own.set(logits);
     }
     // The same, or false with an error: the array for the gradient, if there is one, apart from the operands.
     bool take_gradient(PyArrayObject* labels) {
@@ -83,10 +83,10 @@ PyObject* scalar_of_sum(const Number* numbers, npy_intp count, double divisor, c
     double block[ExactSum::until_carry];
     for (npy_intp begin = 0, n; begin < count; begin += n) {
         n = std::min(count - begin, npy_intp(ExactSum::until_carry));
-        std::copy_n(numbers + begin, n, block);
+        std::transform(numbers + begin, numbers + begin + n, block, [](Number x) { return double(widen(x)); });
         if (!sum.add(block, size_t(n))) Py_RETURN_NONE;
     }
-    T value = T(sum.rounded() / divisor);
+    T value = narrow<T>(sum.rounded() / divisor);
     return PyArray_Scalar(&value, own.description, nullptr);
 }
 // The losses, or their sum or mean; over no row that counts that is 0.
@@ -97,9 +97,9 @@ inline PyObject* reduced(PyArrayObject* losses, Reduction reduction, double divi
     }
     npy_intp count = divisor ? PyArray_SIZE(losses) : 0;
     if (!divisor) divisor = 1.0;
-    void* data = PyArray_DATA(losses);
-    return own.dtype == float32 ? scalar_of_sum<float>(static_cast<float*>(data), count, divisor, own)
-                                : scalar_of_sum<double>(static_cast<double*>(data), count, divisor, own);
+    return with_type(own.dtype, [&]<class T>(T) {
+        return scalar_of_sum<T>(static_cast<const T*>(PyArray_DATA(losses)), count, divisor, own);
+    });
 }
 
 // Labels are classes, or probabilities: numbers of the logits' own dtype, one for each.
@@ -181,20 +181,21 @@ inline bool are_shares(const LossCall& call, PyArrayObject* labels, Dtype dtype)
 }
 
 // Labels in [0, 1], of the shape and dtype of the logits: a new reference; null where that is for Python, or with an
-// error. Integers are converted, and float32 and float64 to each other, here: NumPy would tell what underflows.
+// error. Floats of other dtypes are converted here: NumPy would tell what underflows. So it would of integers that are
+// too large for 16 bits, and those are for Python.
 inline PyArrayObject* take_shares(const LossOfLogits& loss, PyObject* object) {
     const PlainDtype& own = loss.own;
     PyArrayObject* labels = plain_array(object);
     if (!labels || !PyArray_SAMESHAPE(labels, loss.logits) || !PyArray_ISNOTSWAPPED(labels)) return nullptr;
     PlainDtype given;
-    if (PyTypeNum_ISINTEGER(PyArray_TYPE(labels)) || PyTypeNum_ISBOOL(PyArray_TYPE(labels))) {
+    bool are_bits = PyTypeNum_ISBOOL(PyArray_TYPE(labels)), are_wide = PyArray_ITEMSIZE(loss.logits) > 2;
+    if (are_bits || (are_wide && PyTypeNum_ISINTEGER(PyArray_TYPE(labels)))) {
         Py_INCREF(own.description);
         labels = reinterpret_cast<PyArrayObject*>(PyArray_CastToType(labels, own.description, 0));
         if (labels && !are_shares(loss.call, labels, own.dtype)) Py_CLEAR(labels);
         return labels;
     }
-    if (!given.set(labels) || (given.dtype != float32 && given.dtype != float64)) return nullptr;
-    if (!are_shares(loss.call, labels, given.dtype)) return nullptr;
+    if (!given.set(labels) || !are_shares(loss.call, labels, given.dtype)) return nullptr;
     if (given.dtype == own.dtype) {
         Py_INCREF(labels);
         return labels;
@@ -202,9 +203,13 @@ inline PyArrayObject* take_shares(const LossOfLogits& loss, PyObject* object) {
     PyArrayObject* converted = own.make(PyArray_NDIM(labels), PyArray_DIMS(labels));
     if (!converted) return nullptr;
     FloatingPointEnvironment environment;
-    void *from = PyArray_DATA(labels), *to = PyArray_DATA(converted);
-    if (own.dtype == float32) std::copy_n(static_cast<double*>(from), PyArray_SIZE(labels), static_cast<float*>(to));
-    else std::copy_n(static_cast<float*>(from), PyArray_SIZE(labels), static_cast<double*>(to));
+    with_type(given.dtype, [&]<class From>(From) {
+        with_type(own.dtype, [&]<class To>(To) {
+            auto* from = static_cast<const From*>(PyArray_DATA(labels));
+            std::transform(from, from + PyArray_SIZE(labels), static_cast<To*>(PyArray_DATA(converted)),
+                           [](From x) { return narrow<To>(double(widen(x))); });
+        });
+    });
     return converted;
 }
 
@@ -244,9 +249,9 @@ inline PyObject* sigmoid_loss(LossOfLogits& loss, PyArrayObject* labels) {
     memory[first_output] = totals.memory();
     if (!totals.numbers || !run_entries(loss.loop(LossCall::total), size, memory, common)) return nullptr;
     if (loss.is_vjp()) return loss.gradient_alone();
-    const double* sums = totals.numbers.get();
-    return loss.result(loss.own.dtype == float32 ? scalar_of_sum<float>(sums, totals.count, divisor, loss.own)
-                                                 : scalar_of_sum<double>(sums, totals.count, divisor, loss.own));
+    return loss.result(with_type(loss.own.dtype, [&]<class T>(T) {
+        return scalar_of_sum<T>(totals.numbers.get(), totals.count, divisor, loss.own);
+    }));
 }
 
 inline PyObject* call_loss(PyObject* capsule, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {

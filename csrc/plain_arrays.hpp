@@ -6,6 +6,7 @@
 #include <numpy/arrayobject.h>
 
 #include "kernels.hpp"
+#include "math/narrow.hpp"
 
 namespace softfloor {
 
@@ -56,5 +57,12 @@ struct PlainDtype {
         return reinterpret_cast<PyArrayObject*>(made);
     }
 };
+
+// body(T()) for the type of the numbers of a dtype.
+template <class Body> auto with_type(Dtype dtype, Body body) {
+    if (dtype == float16) return body(Float16());
+    if (dtype == bfloat16) return body(Bfloat16());
+    return dtype == float32 ? body(float()) : body(double());
+}
 
 }  // namespace softfloor

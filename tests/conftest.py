@@ -2,6 +2,7 @@
 
 import pytest
 
+from direct_ways import Way
 from softfloor import _core
 
 
@@ -11,3 +12,9 @@ def threads_for_small_calls():
     before = _core.set_share(0)
     yield
     _core.set_share(before)
+
+
+@pytest.fixture
+def way(name, monkeypatch):
+    """Of the method of that name."""
+    return Way(name, monkeypatch)

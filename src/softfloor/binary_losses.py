@@ -11,6 +11,7 @@ from . import _core
 from .containers import understood
 from .layout import as_logits, first_place, new_like
 from .losses import Reduction, as_upstream, check_cotangent, check_reduction, total_of
+from .rounding import rounded
 from .rows import RowFunction
 
 #: Entries per row of the kernels where the operands' own rows do not matter: a call on many of them runs in threads.
@@ -229,8 +230,7 @@ class SigmoidCrossEntropy(RowFunction):
                 raise ValueError(
                     f"{self.name}: {name} has shape {numbers.shape}, which does not broadcast to {logits.shape}"
                 ) from None
-        with np.errstate(all="ignore"):
-            return logits, targets.astype(logits.dtype, copy=False), *weights
+        return logits, rounded(targets, logits.dtype), *weights
 
     def _run(
         self, variant: str, operands: tuple[Any, ...], scale: tuple[float, ...], outputs: tuple[Any, ...]

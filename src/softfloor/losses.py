@@ -336,8 +336,7 @@ class Problem:
             options.refuse_ignored_probabilities()
             if targets.dtype.kind not in "biu":
                 as_logits(name, "labels", targets)
-            with np.errstate(all="ignore"):
-                self.targets = self.layout.rows(targets).astype(self.rows.dtype, copy=False)
+            self.targets = rounded(self.layout.rows(targets), self.rows.dtype)
         else:
             if targets.shape != self.layout.outer_shape:
                 raise ValueError(

@@ -6,12 +6,12 @@ import numpy as np
 
 
 def rounded(values: Any, dtype: Any) -> Any:
-    """An array of ``values`` in ``dtype``, without a warning; what is too large for it is infinite."""
+    """``values`` as an array of that dtype, without a warning; what is too large for it is infinite."""
     array = np.asarray(values)
     with np.errstate(all="ignore"):
         if dtype.name == "bfloat16" and array.dtype == np.float64:
             array = _to_odd(array)
-        return array.astype(dtype)
+        return array.astype(dtype, copy=False)
 
 
 def _to_odd(values: Any) -> Any:
