@@ -1,84 +1,23 @@
-// Cross-entropy of the sigmoid, entry by entry of a row: weight * ((1 - y) softplus(z) + positive y softplus(-z)).
-//
-// softplus(+-z) = max(+-z, 0) + log1p(e^-|z|), so both terms are sums of numbers >= 0, and so is the loss: nothing
-// cancels whatever the label. The slope weight * ((1 - y) sigmoid(z) - positive y sigmoid(-z)) is a difference.
+// Cross-entropy of the sigmoid, entry by entry of a row.
 #pragma once
 #include "binary_lanes.hpp"
+#include "binary_terms.hpp"
 #include "rows.hpp"
 
 namespace softfloor {
 namespace {
 
-// log(1 + s) for s in [0, 1] as 2 atanh(u), of (1 + s)/2 above sqrt(2) - 1: log1p_of with k = 0 or 1, which vectorises.
-SOFTFLOOR_INLINE double log1p_of_fraction(double s) {
-    bool above = s > 0x1.a827999fcef32p-2;
-    double u = (above ? s - 1.0 : s) / (above ? s + 3.0 : s + 2.0);
-    constexpr double atanh_series[] = {1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17};
-    return __builtin_fma(2.0 * u, polynomial(atanh_series, u * u), above ? coefficients::In<double>::ln2.high : 0.0);
-}
-SOFTFLOOR_INLINE Pair log1p_of_fraction(Pair s) {
-    double y = log1p_of_fraction(s.hi);
-    auto e = exponential_of_minus(Pair(y));  // Newton's step squares the error, as in log1p_of
-    return Pair(y) + (e.minus_one + s * e.value);
-}
-
-template <class T> struct BinaryTerms {
-    using N = typename Format<T>::Number;
-    N negative, positive;  // the weights of the two terms, label included
-    N size, tail;          // |z| made finite; e^-|z|, times 2^lift
-    bool above, infinite, number;
-    bool alone;  // the loss is a multiple of the tail, which may be subnormal in float64: it is lifted until the end
-
-    static constexpr double lift = 600.0;
-
-    SOFTFLOOR_INLINE BinaryTerms(T logit, T label, double positive_weight, double weight) {
-        N y = Format<T>::load(label), z = Format<T>::load(logit);
-        negative = (N(1.0) - y) * N(weight);
-        positive = y * exact_product(N(positive_weight), N(weight));
-        above = head(z) > 0;
-        number = head(z) == head(z);
-        size = finite(absolute(z));
-        infinite = __builtin_fabs(head(z)) == infinity;
-        alone = (sizeof(T) == 8) & (head(size) > lift) & (head(select(above, negative, positive)) == 0);
-        auto e = exponential_of_minus(size);
-        if constexpr (sizeof(T) == 8)
-            tail = apply(Scaled<N>{e.mantissa, {e.power.exponent + select(alone, lift, 0.0)}});
-        else tail = e.value;
-    }
-    SOFTFLOOR_INLINE T stored(N x) const {
-        x = select(number, x, N(__builtin_nan("")));
-        if constexpr (sizeof(T) == 8) return canonical(collapse(x) * select(alone, 0x1p-600, 1.0));
-        else return Format<T>::store(x);
-    }
-    SOFTFLOOR_INLINE T loss() const {
-        N rest = log1p_of_fraction(tail);  // of a lifted tail, below 2^-200, it is the tail itself
-        N sum = negative * (select(above, size, N(0.0)) + rest) + positive * (select(above, N(0.0), size) + rest);
-        double slope = head(select(above, negative, positive)), plain = slope * head(size);
-        // Beyond the largest float64 a pair turns NaN where the plain product is infinite.
-        sum = select(plain > 0x1p1000, N(plain), sum);
-        return stored(select(infinite & (slope != 0), N(infinity), sum));
-    }
-    SOFTFLOOR_INLINE T slope(double scale) const {
-        N large = reciprocal(N(1.0) + select(alone, N(0.0), tail)), small = tail * large;
-        N difference = negative * select(above, large, small) - positive * select(above, small, large);
-        return stored(difference * N(scale));
-    }
-};
-
-template <class T> struct LossAndSlope {
-    T loss, slope;
-};
-
 template <class T> struct BinaryOperands {
     const T *z, *y;
     const double *positive, *weight;
+    double scale;  // of slopes
 
-    explicit BinaryOperands(const void* const* in)
+    BinaryOperands(const void* const* in, bool has_slope)
         : z(static_cast<const T*>(in[0])),
           y(static_cast<const T*>(in[1])),
           positive(static_cast<const double*>(in[2])),
-          weight(static_cast<const double*>(in[3])) {}
-    SOFTFLOOR_INLINE BinaryTerms<T> terms(size_t i) const { return {z[i], y[i], positive[i], weight[i]}; }
+          weight(static_cast<const double*>(in[3])),
+          scale(has_slope ? *static_cast<const double*>(in[4]) : 0.0) {}
     SOFTFLOOR_INLINE bool covers(size_t i) const { return single_binary_covers(z[i], y[i], positive[i], weight[i]); }
     // Whether all are, for labels of -0 perhaps not found out: y - y^2 is zero for 0 and 1 alone.
     SOFTFLOOR_INLINE bool all_are_covered(size_t begin, size_t end) const {
@@ -96,85 +35,81 @@ template <class T> struct BinaryOperands {
         });
         return !labels & !weights & (largest <= float_to_bits(single_binary_limit));
     }
-    // single(begin, count, loss, slope) where float32 arithmetic covers entries, store(i, wide(i)) elsewhere. Memory is
-    // asked for a row ahead: rows follow each other.
-    static constexpr size_t part = binary_part;
-    template <bool has_slope, class Single, class Wide>
-    SOFTFLOOR_INLINE void each(size_t n, T* loss, T* slope, Single single, Wide wide) const {
-        auto store = [=](size_t i, LossAndSlope<T> result) __attribute__((always_inline)) {
-            loss[i] = result.loss;
-            if constexpr (has_slope) slope[i] = result.slope;
+    // Any entries, from `begin` on. Slopes may take the place of logits.
+    template <bool has_slope> [[gnu::noinline]] void wide(size_t begin, size_t count, T* loss, T* slope) const {
+        for_each(count, [=, own = *this](size_t k) __attribute__((always_inline)) {
+            size_t i = begin + k;
+            BinaryTerms<T> terms(own.z[i], own.y[i], own.positive[i], own.weight[i]);
+            loss[k] = terms.loss();
+            if constexpr (has_slope) slope[k] = terms.slope(own.scale);
+        });
+    }
+    // Those of a part that float32 arithmetic covers.
+    template <bool has_slope> [[gnu::noinline]] void single(size_t begin, size_t n, T* loss, T* slope) const {
+        if constexpr (__is_same(T, float))
+            return binary_in_lanes<has_slope>(z + begin, y + begin, split(scale), loss, slope, n);
+        float logits[binary_part], labels[binary_part], losses[binary_part], slopes[has_slope ? binary_part : 1];
+        widen_all(z + begin, logits, n);
+        widen_all(y + begin, labels, n);
+        binary_in_lanes<has_slope>(logits, labels, split(scale), losses, slopes, n);
+        narrow_each(loss, n, [&](size_t k) { return losses[k]; });
+        if constexpr (has_slope) narrow_each(slope, n, [&](size_t k) { return slopes[k]; });
+    }
+    // The same where two floats do not hold the scale.
+    void single_and_wide_slopes(size_t begin, size_t n, T* loss, T* slope) const {
+        T losses[binary_part];
+        single<false>(begin, n, losses, nullptr);
+        wide<true>(begin, n, loss, slope);
+        __builtin_memcpy(loss, losses, n * sizeof(T));
+    }
+    // Memory is asked for a row ahead: rows follow each other.
+    template <bool has_slope> void each(size_t n, T* loss, T* slope) const {
+        auto by_single = [&](size_t begin, size_t count, T* losses, T* slopes) {
+            if (has_slope && !splits(scale)) single_and_wide_slopes(begin, count, losses, slopes);
+            else single<has_slope>(begin, count, losses, slopes);
         };
-        for (size_t begin = 0; begin < n; begin += part) {
-            size_t end = n - begin < part ? n : begin + part, count = end - begin;
+        for (size_t begin = 0; begin < n; begin += binary_part) {
+            size_t end = n - begin < binary_part ? n : begin + binary_part, count = end - begin;
             for (size_t i = begin; i < end; i += 64 / sizeof(T)) {
                 __builtin_prefetch(z + n + i);
                 __builtin_prefetch(y + n + i);
             }
             size_t covered = all_are_covered(begin, end) ? count : 0;
             if (!covered) for_each(count, [&](size_t k) { covered += covers(begin + k); });
-            if (covered == count) {
-                single(begin, count, loss + begin, has_slope ? slope + begin : nullptr);
-            } else if (covered == 0) {
-                for_each(count, [&](size_t k) { store(begin + k, wide(begin + k)); });
-            } else {
-                T losses[part], slopes[has_slope ? part : 1];
-                single(begin, count, losses, slopes);
+            T *to = loss + begin, *slopes_to = slope + begin * has_slope;
+            if (covered == count) by_single(begin, count, to, slopes_to);
+            else if (covered == 0) wide<has_slope>(begin, count, to, slopes_to);
+            else {
+                T losses[binary_part], others[binary_part], slopes[binary_part], other_slopes[binary_part];
+                by_single(begin, count, losses, slopes);
+                wide<has_slope>(begin, count, others, other_slopes);
                 for_each(count, [&](size_t k) {
-                    LossAndSlope<T> other = wide(begin + k);
-                    bool by_single = covers(begin + k);
-                    if constexpr (has_slope) other.slope = by_single ? slopes[k] : other.slope;
-                    store(begin + k, {by_single ? losses[k] : other.loss, other.slope});
+                    bool is_covered = covers(begin + k);
+                    to[k] = is_covered ? losses[k] : others[k];
+                    if constexpr (has_slope) slopes_to[k] = is_covered ? slopes[k] : other_slopes[k];
                 });
             }
         }
     }
 };
+template <bool has_slope, class T>
+SOFTFLOOR_INLINE void run_binary(const void* const* in, size_t n, void* loss, void* slope) {
+    BinaryOperands<T> operands(in, has_slope);
+    if constexpr (sizeof(T) == 8)
+        operands.template wide<has_slope>(0, n, static_cast<T*>(loss), static_cast<T*>(slope));
+    else operands.template each<has_slope>(n, static_cast<T*>(loss), static_cast<T*>(slope));
+}
 
 struct SigmoidCrossEntropy {  // (n),(n),(n),(n)->(n): logits, labels, weight of positives, weight
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        BinaryOperands<T> operands(in);
-        T* loss = static_cast<T*>(out[0]);
-        if constexpr (sizeof(T) == 4)
-            operands.template each<false>(
-                n, loss, nullptr,
-                [&](size_t begin, size_t count, T* to, T*) {
-                    binary_in_lanes<false>(operands.z + begin, operands.y + begin, {}, to, nullptr, count);
-                },
-                [&](size_t i) { return LossAndSlope<T>{operands.terms(i).loss(), {}}; });
-        else for_each(n, [&](size_t i) { loss[i] = operands.terms(i).loss(); });
+        run_binary<false, T>(in, n, out[0], nullptr);
     }
 };
 
 // (n),(n),(n),(n),()->(n),(n): logits, labels, weight of positives, weight, scale of the gradient
 struct SigmoidCrossEntropyValueAndGrad {
     template <class T> static void run(const void* const* in, void* const* out, size_t n, void*) {
-        BinaryOperands<T> operands(in);
-        double scale = *static_cast<const double*>(in[4]);
-        T *loss = static_cast<T*>(out[0]), *gradient = static_cast<T*>(out[1]);
-        auto wide = [&](size_t i) {
-            BinaryTerms<T> terms = operands.terms(i);
-            return LossAndSlope<T>{terms.loss(), terms.slope(scale)};
-        };
-        if constexpr (sizeof(T) == 4) {
-            auto single = [&](size_t begin, size_t count, T* losses, T* slopes) {
-                binary_in_lanes<true>(operands.z + begin, operands.y + begin, split(scale), losses, slopes, count);
-            };
-            auto half_wide = [&](size_t begin, size_t count, T* losses, T* slopes) {
-                T wide_slopes[BinaryOperands<T>::part];  // apart: slopes may take the place of logits
-                for_each(count, [&](size_t k) { wide_slopes[k] = operands.terms(begin + k).slope(scale); });
-                binary_in_lanes<false>(operands.z + begin, operands.y + begin, {}, losses, nullptr, count);
-                for_each(count, [&](size_t k) { slopes[k] = wide_slopes[k]; });
-            };
-            if (splits(scale)) operands.template each<true>(n, loss, gradient, single, wide);
-            else operands.template each<true>(n, loss, gradient, half_wide, wide);
-        } else {
-            for_each(n, [&](size_t i) {
-                LossAndSlope<T> result = wide(i);
-                loss[i] = result.loss;
-                gradient[i] = result.slope;
-            });
-        }
+        run_binary<true, T>(in, n, out[0], out[1]);
     }
 };
 
