@@ -43,16 +43,17 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
             return Wide::template depth_at<true>(value);
         } else {
             N t = top - logit;
-            return select(value == this->maximum || head(t) < 0, N(0.0), select(value == -infinity, N(infinity), t));
+            bool absent = double_to_bits(value) == double_to_bits(-infinity);
+            return select((value == this->maximum) | (head(t) < 0), N(0.0), select(absent, N(infinity), t));
         }
     }
     SOFTFLOOR_INLINE N depth(double value) const { return depth_of(logit(value).value, value); }
 
     void sum_others() {
         if constexpr (!capped) return Wide::sum_others();
-        this->others = sum_of<N>(this->n, [&](size_t i) {
-            double value = Wide::number(this->x[i]);
-            return select(value == this->maximum, N(0.0), Wide::exponential(depth(value)));
+        this->others = sum_of<N>(this->n, [own = *this](size_t i) __attribute__((always_inline)) {
+            double value = Wide::number(own.x[i]);
+            return select(value == own.maximum, N(0.0), Wide::exponential(own.depth(value)));
         });
     }
     SOFTFLOOR_INLINE N total_without(double value) const {
@@ -104,16 +105,16 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         log_of_total = row.log_of_total();
         log_normaliser = row.log_normaliser();
         if (!spread) return;
-        const Row& own = row;
-        auto depth = [&own](double value) { return own.depth(value); };
+        auto depth = [own = row](double value) __attribute__((always_inline)) { return own.depth(value); };
         const Charges<T> charged = *this;
         if (label >= 0) {  // shares of 0
             const N each = charged.each;
             const double* weights = charged.weights;
-            auto charge = [=](size_t i) { return weighted(each, weights[i]); };
+            auto charge = [=](size_t i) __attribute__((always_inline)) { return weighted(each, weights[i]); };
             charges = WideCharges<N>(row.x, n, log_of_total, charge, depth);
         } else {
-            charges = WideCharges<N>(row.x, n, log_of_total, [=](size_t i) { return charged.charge(i); }, depth);
+            auto charge = [=](size_t i) __attribute__((always_inline)) { return charged.charge(i); };
+            charges = WideCharges<N>(row.x, n, log_of_total, charge, depth);
         }
     }
     SOFTFLOOR_INLINE static double number(const void* operand) { return *static_cast<const double*>(operand); }
@@ -144,10 +145,10 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         double limit = scale == 0 ? 0.0 : infinity * scale;
         // e^-inf is tiny, not 0, in double; an infinite factor must not meet it.
         N nothing = N(0.0 * head(inverse_total));
-        auto probability_of = [&](N depth) {
+        auto probability_of = [=](N depth) __attribute__((always_inline)) {
             return select(head(depth) == infinity, nothing, Row::exponential(depth) * inverse_total);
         };
-        auto result = [&](N difference, N probability, N slope) {
+        auto result = [=](N difference, N probability, N slope) __attribute__((always_inline)) {
             bool infinite = unbounded & (head(probability) > 0);
             N finite_result = difference * slope * N(scale);
             return Format<T>::store(select(infinite, N(limit), finite_result));
@@ -189,13 +190,13 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         SideBySide<N, block> probabilities, slopes;
         for (size_t begin = 0; begin < row.n; begin += block) {
             size_t count = row.n - begin < block ? row.n - begin : block;
-            for_each(count, [&](size_t k) {
-                double value = Row::number(row.x[begin + k]);
-                auto both = row.logit(value);
+            for_each(count, [&, own = row](size_t k) __attribute__((always_inline)) {
+                double value = Row::number(own.x[begin + k]);
+                auto both = own.logit(value);
                 slopes.set(k, both.slope);
-                probabilities.set(k, probability_of(row.depth_of(both.value, value)));
+                probabilities.set(k, probability_of(own.depth_of(both.value, value)));
             });
-            for_each(count, [&](size_t k) {
+            for_each(count, [&](size_t k) __attribute__((always_inline)) {
                 N share = probabilities[k] * bounded_factor;
                 gradient[begin + k] = result(share - charged.charge(begin + k), probabilities[k], slopes[k]);
             });

@@ -31,7 +31,7 @@ template <class N> struct WideCharges {
         add_in_lanes(n, [&](size_t j, size_t i) __attribute__((always_inline)) {
             auto amount = charge(i);
             N t = depth_at(i);
-            bool is_none = head(amount) == 0, is_infinite = head(t) == infinity;
+            bool is_none = head(amount) == 0, is_infinite = double_to_bits(head(t)) == double_to_bits(infinity);
             of_depths.add(j, select(is_none | is_infinite, N(0.0), weighted(t, amount)));
             of_charges.add(j, N(amount));
             infinite.add(j, (unbounded | is_infinite) & !is_none ? 1.0 : 0.0);
