@@ -28,7 +28,7 @@ template <class T> struct ClassLosses {
 
     void write_losses(T* to) const {
         std::fill_n(to, rows, T());
-        each(0, rows, [&](size_t p, size_t place) { to[p] = narrow<T>(loss(place)); });
+        each(0, rows, [&](size_t p, size_t place) { to[p] = Format<T>::store(loss(place)); });
     }
     // False for an infinity or NaN.
     bool add_losses(ExactSum& sum) const {

@@ -228,7 +228,9 @@ def test_infinite_sums(way):
     for dtype, value in itertools.product(DTYPES, (np.inf, -np.inf, np.nan, None)):
         z, *others = way.operands(numbers(dtype, 5, 40))
         given = np.full(z.shape, largest[dtype] if value is None else value, dtype)
-        assert_same_outcome(outcome(way, given, *others), outcome(way.through_python, given, *others))
+        for options in ({}, {"reduction": "none"}):
+            expected = outcome(way.through_python, given, *others, **options)
+            assert_same_outcome(outcome(way, given, *others, **options), expected)
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name.endswith("vjp")])

@@ -18,75 +18,95 @@ template <class T> struct BinaryOperands {
           positive(static_cast<const double*>(in[2])),
           weight(static_cast<const double*>(in[3])),
           scale(has_slope ? *static_cast<const double*>(in[4]) : 0.0) {}
-    SOFTFLOOR_INLINE bool covers(size_t i) const { return single_binary_covers(z[i], y[i], positive[i], weight[i]); }
-    // Whether all are, for labels of -0 perhaps not found out: y - y^2 is zero for 0 and 1 alone.
-    SOFTFLOOR_INLINE bool all_are_covered(size_t begin, size_t end) const {
-        uint32_t labels = 0, largest = 0;
-        uint64_t weights = 0;
+    // Whether float32 arithmetic is for the loss, and for the slope.
+    SOFTFLOOR_INLINE bool is_plain(size_t i) const {
+        bool is_near = __builtin_fabsf(widen(z[i])) <= single_binary_limit;
+        return is_near & (positive[i] == 1) & (weight[i] == 1);
+    }
+    SOFTFLOOR_INLINE bool is_certain(size_t i) const {
+        float label = widen(y[i]);
+        return (label == 0) | (label == 1);
+    }
+    // Whether all are; for labels of -0 perhaps not found out: y - y^2 is zero for 0 and 1 alone.
+    SOFTFLOOR_INLINE bool all_are_certain(size_t begin, size_t end) const {
+        uint32_t labels = 0;
         for_each(end - begin, [&](size_t k) {
             float label = widen(y[begin + k]);
-            uint32_t size = float_to_bits(__builtin_fabsf(widen(z[begin + k])));
             labels |= float_to_bits(__builtin_fmaf(-label, label, label));
+        });
+        return !labels;
+    }
+    SOFTFLOOR_INLINE bool all_are_plain(size_t begin, size_t end) const {
+        uint32_t largest = 0;
+        uint64_t weights = 0;
+        for_each(end - begin, [&](size_t k) {
+            uint32_t size = float_to_bits(__builtin_fabsf(widen(z[begin + k])));
             largest = size > largest ? size : largest;
         });
         for_each(end - begin, [&](size_t k) {
             weights |= (double_to_bits(positive[begin + k]) ^ double_to_bits(1)) |
                        (double_to_bits(weight[begin + k]) ^ double_to_bits(1));
         });
-        return !labels & !weights & (largest <= float_to_bits(single_binary_limit));
+        return !weights & (largest <= float_to_bits(single_binary_limit));
     }
     // Any entries, from `begin` on. Slopes may take the place of logits.
-    template <bool has_slope> [[gnu::noinline]] void wide(size_t begin, size_t count, T* loss, T* slope) const {
+    template <bool has_loss, bool has_slope>
+    [[gnu::noinline]] void wide(size_t begin, size_t count, T* loss, T* slope) const {
         for_each(count, [=, own = *this](size_t k) __attribute__((always_inline)) {
             size_t i = begin + k;
             BinaryTerms<T> terms(own.z[i], own.y[i], own.positive[i], own.weight[i]);
-            loss[k] = terms.loss();
+            if constexpr (has_loss) loss[k] = terms.loss();
             if constexpr (has_slope) slope[k] = terms.slope(own.scale);
         });
     }
-    // Those of a part that float32 arithmetic covers.
-    template <bool has_slope> [[gnu::noinline]] void single(size_t begin, size_t n, T* loss, T* slope) const {
-        if constexpr (__is_same(T, float))
-            return binary_in_lanes<has_slope>(z + begin, y + begin, split(scale), loss, slope, n);
+    // Those of a part that float32 arithmetic is for.
+    template <bool has_slope>
+    [[gnu::noinline]] void single(size_t begin, size_t n, bool all_certain, T* loss, T* slope) const {
+        auto compute = [&](const float* logits, const float* labels, float* losses, float* slopes) {
+            if (all_certain) binary_in_lanes<has_slope, true>(logits, labels, split(scale), losses, slopes, n);
+            else binary_in_lanes<has_slope, false>(logits, labels, split(scale), losses, slopes, n);
+        };
+        if constexpr (__is_same(T, float)) return compute(z + begin, y + begin, loss, slope);
         float logits[binary_part], labels[binary_part], losses[binary_part], slopes[has_slope ? binary_part : 1];
         widen_all(z + begin, logits, n);
         widen_all(y + begin, labels, n);
-        binary_in_lanes<has_slope>(logits, labels, split(scale), losses, slopes, n);
+        compute(logits, labels, losses, slopes);
         narrow_each(loss, n, [&](size_t k) { return losses[k]; });
         if constexpr (has_slope) narrow_each(slope, n, [&](size_t k) { return slopes[k]; });
     }
-    // The same where two floats do not hold the scale.
-    void single_and_wide_slopes(size_t begin, size_t n, T* loss, T* slope) const {
-        T losses[binary_part];
-        single<false>(begin, n, losses, nullptr);
-        wide<true>(begin, n, loss, slope);
-        __builtin_memcpy(loss, losses, n * sizeof(T));
-    }
     // Memory is asked for a row ahead: rows follow each other.
     template <bool has_slope> void each(size_t n, T* loss, T* slope) const {
-        auto by_single = [&](size_t begin, size_t count, T* losses, T* slopes) {
-            if (has_slope && !splits(scale)) single_and_wide_slopes(begin, count, losses, slopes);
-            else single<has_slope>(begin, count, losses, slopes);
-        };
+        const bool has_single_slopes = has_slope && splits(scale);  // two floats hold the scale
         for (size_t begin = 0; begin < n; begin += binary_part) {
             size_t end = n - begin < binary_part ? n : begin + binary_part, count = end - begin;
             for (size_t i = begin; i < end; i += 64 / sizeof(T)) {
                 __builtin_prefetch(z + n + i);
                 __builtin_prefetch(y + n + i);
             }
-            size_t covered = all_are_covered(begin, end) ? count : 0;
-            if (!covered) for_each(count, [&](size_t k) { covered += covers(begin + k); });
+            bool all_certain = all_are_certain(begin, end);
+            size_t plain = all_are_plain(begin, end) ? count : 0, certain = all_certain ? count : 0;
+            if (!plain) for_each(count, [&](size_t k) { plain += is_plain(begin + k); });
+            if (!certain) for_each(count, [&](size_t k) { certain += is_certain(begin + k); });
             T *to = loss + begin, *slopes_to = slope + begin * has_slope;
-            if (covered == count) by_single(begin, count, to, slopes_to);
-            else if (covered == 0) wide<has_slope>(begin, count, to, slopes_to);
-            else {
-                T losses[binary_part], others[binary_part], slopes[binary_part], other_slopes[binary_part];
-                by_single(begin, count, losses, slopes);
-                wide<has_slope>(begin, count, others, other_slopes);
+            if (plain == 0) {
+                wide<true, has_slope>(begin, count, to, slopes_to);
+            } else if (plain == count && !has_slope) {
+                single<false>(begin, count, all_certain, to, nullptr);
+            } else if (plain == count && (certain == 0 || !has_single_slopes)) {
+                single<false>(begin, count, all_certain, to, nullptr);
+                wide<false, true>(begin, count, nullptr, slopes_to);
+            } else if (plain == count && all_certain) {
+                single<has_slope>(begin, count, true, to, slopes_to);
+            } else {
+                T losses[binary_part], others[binary_part] = {}, slopes[binary_part], other_slopes[binary_part];
+                single<has_slope>(begin, count, false, losses, slopes);
+                if (plain == count) wide<false, has_slope>(begin, count, nullptr, other_slopes);
+                else wide<true, has_slope>(begin, count, others, other_slopes);
                 for_each(count, [&](size_t k) {
-                    bool is_covered = covers(begin + k);
-                    to[k] = is_covered ? losses[k] : others[k];
-                    if constexpr (has_slope) slopes_to[k] = is_covered ? slopes[k] : other_slopes[k];
+                    bool by_single = is_plain(begin + k), slope_by_single = by_single & is_certain(begin + k);
+                    to[k] = by_single ? losses[k] : others[k];
+                    if constexpr (has_slope)
+                        slopes_to[k] = slope_by_single & has_single_slopes ? slopes[k] : other_slopes[k];
                 });
             }
         }
@@ -96,7 +116,7 @@ template <bool has_slope, class T>
 SOFTFLOOR_INLINE void run_binary(const void* const* in, size_t n, void* loss, void* slope) {
     BinaryOperands<T> operands(in, has_slope);
     if constexpr (sizeof(T) == 8)
-        operands.template wide<has_slope>(0, n, static_cast<T*>(loss), static_cast<T*>(slope));
+        operands.template wide<true, has_slope>(0, n, static_cast<T*>(loss), static_cast<T*>(slope));
     else operands.template each<has_slope>(n, static_cast<T*>(loss), static_cast<T*>(slope));
 }
 

@@ -1,6 +1,7 @@
-// The cross-entropy of the sigmoid in float32 arithmetic, for weights of 1 and a label of 0 or 1. With s = z, or -z
-// where the label is 1:
-//   loss = softplus(s) = max(s, 0) + L,  L = log1p(e^-|z|);   slope = sigmoid(s), with the sign of s / z.
+// The cross-entropy of the sigmoid in float32 arithmetic, for weights of 1:
+//   loss = a |z| + L,  L = log1p(e^-|z|),  a = 1 - y for z > 0, y otherwise;
+// and for a label of 0 or 1, which is certain, with s = z, or -z where the label is 1:
+//   loss = softplus(s) = max(s, 0) + L;   slope = sigmoid(s), with the sign of s / z.
 // A label between them has a slope that cancels, for which float32 does not have the digits. L and sigmoid(-|z|) are
 // looked up by pieces of |z| (math/pieces.hpp); far from 0, which is rare, two terms of e = e^-|z| are enough.
 #pragma once
@@ -10,32 +11,27 @@
 namespace softfloor {
 namespace {
 
-// Whether float32 arithmetic is for them. The error terms of e are normal numbers up to that |z|.
+// Up to that |z| the error terms of e are normal numbers.
 constexpr float single_binary_limit = 64.0f;
-template <class T> SOFTFLOOR_INLINE bool single_binary_covers(T logit, T label, double positive_weight, double weight) {
-    float y = widen(label);
-    float size = (y == 0) | (y == 1) ? __builtin_fabsf(widen(logit)) : __builtin_inff();
-    return (size <= single_binary_limit) & (positive_weight == 1) & (weight == 1);
-}
 
 // Far from 0, from |z| = 12 on, L = e - e^2/2 and sigmoid(-|z|) = e - e^2: the next terms are below 2^-34 of e.
 struct FarBinaryTerms {
-    float above;      // max(s, 0)
-    Sum<float> tail;  // e, of which the low part may be a twentieth
+    Sum<float> above;  // a |z|
+    Sum<float> tail;   // e, of which the low part may be a twentieth
     float e;
-    bool positive, up;  // the label; s >= 0
+    bool positive, up;  // of a certain label: which; s >= 0
 
     SOFTFLOOR_INLINE FarBinaryTerms(float logit, float label) {
+        float size = __builtin_fabsf(logit), other = 1.0f - label, lost = (1.0f - other) - label;
         positive = label != 0;
-        float s = positive ? -logit : logit;
-        up = s >= 0;
-        above = up ? s : 0.0f;
-        tail = times(exponential<80>(-__builtin_fabsf(logit)), 1.0f);
+        up = (positive ? -logit : logit) >= 0;
+        above = times(Sum<float>{logit > 0 ? other : label, logit > 0 ? lost : 0.0f}, size);
+        tail = times(exponential<80>(-size), 1.0f);
         e = tail.high + tail.low;
     }
     SOFTFLOOR_INLINE float loss() const {
-        Sum<float> sum = error_free_sum(above, tail.high);
-        return sum.high + (sum.low + fma(-0.5f * e, e, tail.low));
+        Sum<float> sum = error_free_sum(above.high, tail.high);
+        return sum.high + (sum.low + (above.low + fma(-0.5f * e, e, tail.low)));
     }
     SOFTFLOOR_INLINE float slope(Sum<float> scale) const {
         Sum<float> small = {tail.high, fma(-e, e, tail.low)};
@@ -56,10 +52,11 @@ template <bool has_slope>
     });
 }
 
-// Up to a part. From the first vector on that has an entry far from 0, all are computed by both texts.
-template <bool has_slope>
-SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float> scale, float* loss, float* slope,
-                                      size_t n) {
+// Up to a part; slopes of certain labels. From the first vector on that has an entry far from 0, all are computed by
+// both texts.
+template <bool has_slope, bool all_certain>
+[[gnu::noinline]] void binary_in_lanes(const float* z, const float* y, Sum<float> scale, float* loss, float* slope,
+                                       size_t n) {
     using namespace coefficients;
     constexpr float near = softplus_tail.end, nearer = first_half_of(softplus_tail);
     static_assert(near == 12 && near == sigmoid_tail.end && nearer == first_half_of(sigmoid_tail));
@@ -69,8 +66,14 @@ SOFTFLOOR_INLINE void binary_in_lanes(const float* z, const float* y, Sum<float>
         Floats logits = load_lanes(z + i, count), labels = load_lanes(y + i, count), size = absolute(logits);
         Bits to_positive = (labels != 0) & INT32_MIN, s = Bits(logits) ^ to_positive;
         SignedSum tail = value_of<Index>(softplus_tail, size);
-        Sum<Floats> sum = error_free_sum(Floats(s > 0 ? s : Bits{}), tail.high);
-        Floats losses = sum.high + (sum.low + tail.low), slopes = {};
+        Sum<Floats> above = {Floats(s > 0 ? s : Bits{}), Floats{}};
+        if constexpr (!all_certain) {
+            Floats other = 1.0f - labels, lost = (1.0f - other) - labels;
+            Bits is_above = logits > 0;
+            above = times(Sum<Floats>{select(is_above, other, labels), select(is_above, lost, Floats{})}, size);
+        }
+        Sum<Floats> sum = error_free_sum(above.high, tail.high);
+        Floats losses = sum.high + (sum.low + (above.low + tail.low)), slopes = {};
         if constexpr (has_slope) {
             SignedSum part = one_less_above_zero(Floats(s), value_of<Index>(sigmoid_tail, size), 1.0f);
             Floats product = rounded_product<Floats>(Sum<Floats>{part.high, part.low}, lanes_of(scale));
