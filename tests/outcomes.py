@@ -1,5 +1,6 @@
 """What calls return or raise, for tests that compare two ways to the same results."""
 
+import threading
 import warnings
 from typing import Any
 
@@ -34,6 +35,26 @@ def assert_same_outcome(found, expected):
         assert_same_bits(one, other)
         assert one.dtype.metadata == other.dtype.metadata
         assert one.strides == other.strides
+
+
+def assert_same_in_many_threads(function, *operands, expected):
+    """Eight threads at once, two hundred calls each; what it should return, as `outcome` has it."""
+    failures = []
+
+    def work():
+        for _ in range(200):
+            result = function(*operands)  # no `outcome`: warnings are of all threads
+            try:
+                assert_same_outcome(result if isinstance(result, tuple) else (result,), expected)
+            except AssertionError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
 
 
 class Tagged(np.ndarray):

@@ -1,14 +1,12 @@
 """Calls on small plain arrays go past NumPy's ufunc: what it would return, or say, is what they return and say."""
 
-import threading
-
 import ml_dtypes
 import numpy as np
 import pytest
 
 import softfloor as sf
 from cases import assert_same_bits
-from outcomes import OPERANDS, assert_same_outcome, numbers, outcome
+from outcomes import OPERANDS, assert_same_in_many_threads, assert_same_outcome, numbers, outcome
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 CALLS = {
@@ -109,16 +107,4 @@ def test_other_keywords_and_counts(call, ufunc):
 def test_many_threads():
     """Many threads at once, each on its own arrays."""
     x = numbers(np.float32, 3000)
-    expected, failures = sf.gelu.ufunc(x), []
-
-    def work():
-        for _ in range(200):
-            if not np.array_equal(sf.gelu(x), expected):
-                failures.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    assert_same_in_many_threads(sf.gelu, x, expected=outcome(sf.gelu.ufunc, x))

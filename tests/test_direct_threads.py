@@ -1,13 +1,11 @@
 """What goes straight to kernels is shared by threads, in parts and tiles that begin at any row: with the same bits."""
 
-import threading
-
 import numpy as np
 import pytest
 
 import softfloor as sf
 from direct_ways import METHODS, PER_ENTRY, SHAPES, each_method
-from outcomes import assert_same_outcome, numbers, outcome
+from outcomes import assert_same_in_many_threads, assert_same_outcome, numbers, outcome
 from softfloor import _core
 
 
@@ -57,17 +55,5 @@ def test_few_neighbours_of_several_calls(way, name, shape, cache):
 
 def test_many_threads():
     z, labels = numbers(np.float32, 300, 10), np.arange(300) % 10
-    expected, failures = sf.softmax_cross_entropy.value_and_grad(z, labels), []
-
-    def work():
-        for _ in range(200):
-            loss, gradient = sf.softmax_cross_entropy.value_and_grad(z, labels)
-            if loss != expected[0] or not np.array_equal(gradient, expected[1]):
-                failures.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    loss = sf.softmax_cross_entropy.value_and_grad
+    assert_same_in_many_threads(loss, z, labels, expected=outcome(loss, z, labels))

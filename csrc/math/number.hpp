@@ -79,6 +79,22 @@ SOFTFLOOR_INLINE Pair operator*(Pair a, Pair b) {
     return fast_two_sum(product.hi, product.lo + __builtin_fma(a.hi, b.lo, a.lo * b.hi));
 }
 
+// The same, left open: not normalised, so that the low part may come to a few units in the last place of the high one.
+SOFTFLOOR_INLINE double open_sum(double a, double b) { return a + b; }
+SOFTFLOOR_INLINE Pair open_sum(Pair a, Pair b) {
+    Pair sum = two_sum(a.hi, b.hi);
+    return {sum.hi, a.lo + (sum.lo + b.lo)};
+}
+SOFTFLOOR_INLINE double open_product(double a, double b) { return a * b; }
+SOFTFLOOR_INLINE Pair open_product(Pair a, double b) {
+    Pair product = two_product(a.hi, b);
+    return {product.hi, __builtin_fma(a.lo, b, product.lo)};
+}
+SOFTFLOOR_INLINE Pair open_product(Pair a, Pair b) {
+    Pair product = two_product(a.hi, b.hi);
+    return {product.hi, __builtin_fma(a.lo, b.hi, __builtin_fma(a.hi, b.lo, product.lo))};
+}
+
 // ---------------------------------------------- the verbs shared by double and Pair
 SOFTFLOOR_INLINE double head(double x) { return x; }
 SOFTFLOOR_INLINE double head(Pair x) { return x.hi; }

@@ -65,7 +65,7 @@ template <class T> struct BinaryTerms {
     }
 };
 
-// Those of float64, in pairs that need not be normalised: their low parts are a few units in the last place at most.
+// Those of float64, in open sums and products.
 template <> struct BinaryTerms<double> {
     Pair with, without, tail;  // the tail times 2^lift
     double size;
@@ -74,22 +74,9 @@ template <> struct BinaryTerms<double> {
 
     static constexpr double lift = 600.0;
 
-    SOFTFLOOR_INLINE static Pair times(Pair a, double b) {
-        Pair product = two_product(a.hi, b);
-        return {product.hi, __builtin_fma(a.lo, b, product.lo)};
-    }
-    SOFTFLOOR_INLINE static Pair times(Pair a, Pair b) {
-        Pair product = times(a, b.hi);
-        return {product.hi, __builtin_fma(a.hi, b.lo, product.lo)};
-    }
-    SOFTFLOOR_INLINE static Pair sum(Pair a, Pair b) {
-        Pair sum = two_sum(a.hi, b.hi);
-        return {sum.hi, sum.lo + (a.lo + b.lo)};
-    }
-    SOFTFLOOR_INLINE static double collapsed(Pair x) { return x.lo != 0 ? x.hi + x.lo : x.hi; }
-
     SOFTFLOOR_INLINE BinaryTerms(double z, double y, double positive_weight, double weight) {
-        Pair negative = times(fast_two_sum(1.0, -y), weight), positive = times(two_product(y, positive_weight), weight);
+        Pair negative = open_product(fast_two_sum(1.0, -y), weight),
+             positive = open_product(two_product(y, positive_weight), weight);
         above = z > 0;
         with = select(above, negative, positive);
         without = select(above, positive, negative);
@@ -106,7 +93,8 @@ template <> struct BinaryTerms<double> {
     }
     SOFTFLOOR_INLINE double loss() const {
         Pair rest = log1p_of_fraction(tail);  // of a lifted tail, below 2^-200, it is the tail itself
-        double plain = with.hi * size, total = collapsed(sum(times(with, size), times(sum(with, without), rest)));
+        double plain = with.hi * size,
+               total = collapse(open_sum(open_product(with, size), open_product(open_sum(with, without), rest)));
         // Beyond the largest float64 a pair turns NaN where the plain product is infinite.
         total = plain > 0x1p1000 ? plain : total;
         return stored(infinite & (with.hi != 0) ? infinity : total);
@@ -114,9 +102,9 @@ template <> struct BinaryTerms<double> {
     SOFTFLOOR_INLINE double slope(double scale) const {
         Pair divisor = fast_two_sum(1.0, alone ? 0.0 : tail.hi);
         divisor.lo += alone ? 0.0 : tail.lo;
-        Pair large = reciprocal(divisor), small = times(tail, large);
-        Pair difference = sum(times(with, large), -times(without, small));
-        double product = collapsed(times(difference, scale));
+        Pair large = reciprocal(divisor), small = open_product(tail, large);
+        Pair difference = open_sum(open_product(with, large), -open_product(without, small));
+        double product = collapse(open_product(difference, scale));
         return stored(above ? product : -product);
     }
 };

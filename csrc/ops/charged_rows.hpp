@@ -124,7 +124,7 @@ template <class T, class Charge> struct ChargedRows {
         each_row([&](size_t k) { log_normaliser.set(k, N(maximum[k]) + logs[k]); });
         each_row([&](size_t k) {
             N depth = difference(maximum[k], label_value[k], N()) + logs[k];
-            losses.set(k, lanes_total(depths[k]) + weighted(logs[k], total[k]) + at_label[k] * depth);
+            losses.set(k, lanes_total(depths[k]) + open_product(logs[k], total[k]) + at_label[k] * depth);
         });
         each_row([&](size_t k) { losses.set(k, losses[k] + N(z_loss[k]) * square(log_normaliser[k])); });
         each_row([&](size_t k) {
@@ -168,14 +168,14 @@ template <class T, class Charge> struct ChargedRows {
                 bool is_maximum = x[i][k] == maximum[k];
                 N term = stored_exponential_of_minus(difference(maximum[k], x[i][k], N()), is_maximum);
                 terms[i].set(k, term), ties[k] += is_maximum ? 1.0 : 0.0;
-                others.set(k, lanes_added(others[k], term));
+                others.set(k, open_sum(others[k], term));
             });
             each_row([&](size_t k) {
                 N depth = difference(maximum[k], x[i][k], N());
                 Charge charge = charges[i][k];
-                N cost = select(head(charge) == 0, N(0.0), weighted(depth, charge));
-                depths.set(k, lanes_added(depths[k], cost));
-                total.set(k, lanes_added(total[k], N(charge)));
+                N cost = select(head(charge) == 0, N(0.0), open_product(depth, charge));
+                depths.set(k, open_sum(depths[k], cost));
+                total.set(k, open_sum(total[k], N(charge)));
             });
         }
     }

@@ -43,7 +43,7 @@ template <class T, bool capped> struct CappedRow : WideRow<T> {
             return Wide::template depth_at<true>(value);
         } else {
             N t = top - logit;
-            bool absent = double_to_bits(value) == double_to_bits(-infinity);
+            bool absent = double_to_bits(value) == double_to_bits(-infinity);  // by bits, as in wide_charges.hpp
             return select((value == this->maximum) | (head(t) < 0), N(0.0), select(absent, N(infinity), t));
         }
     }
@@ -110,7 +110,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
         if (label >= 0) {  // shares of 0
             const N each = charged.each;
             const double* weights = charged.weights;
-            auto charge = [=](size_t i) __attribute__((always_inline)) { return weighted(each, weights[i]); };
+            auto charge = [=](size_t i) __attribute__((always_inline)) { return open_product(each, weights[i]); };
             charges = WideCharges<N>(row.x, n, log_of_total, charge, depth);
         } else {
             auto charge = [=](size_t i) __attribute__((always_inline)) { return charged.charge(i); };
@@ -179,7 +179,7 @@ template <class T, bool capped> struct OptionsRow : Charges<T> {
                 if (label < 0) {
                     write([=](size_t i) { return charged.charge(i); });
                 } else {  // shares of 0
-                    write([=](size_t i) { return weighted(charged.each, charged.weights[i]); });
+                    write([=](size_t i) { return open_product(charged.each, charged.weights[i]); });
                     gradient[label] = at_place;
                 }
                 return;

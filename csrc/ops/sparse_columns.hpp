@@ -171,15 +171,15 @@ template <class T, class Shares> struct SparseVjpColumns : VjpTile<T> {
             auto value = WideRow<T>::plain(its_p[j]);
             N its_share = share(its_p[j]), product = its_share * Format<T>::load(its_c[j]);
             bool present = value != 0;
-            weighted[lane].set(first + j, lanes_added(weighted[lane][first + j], select(present, product, N(0.0))));
-            total[lane].set(first + j, lanes_added(total[lane][first + j], select(present, its_share, N(0.0))));
+            weighted[lane].set(first + j, open_sum(weighted[lane][first + j], select(present, product, N(0.0))));
+            total[lane].set(first + j, open_sum(total[lane][first + j], select(present, its_share, N(0.0))));
             nan[first + j] |= value != value;
         });
     }
     SOFTFLOOR_INLINE void fold(SideBySide<N, most>* sums, size_t first) {
         fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
             each_of_sixteen(first, [&](size_t j) __attribute__((always_inline)) {
-                sums[k].set(j, lanes_added(sums[k][j], sums[other][j]));
+                sums[k].set(j, open_sum(sums[k][j], sums[other][j]));
             });
         });
     }

@@ -155,7 +155,7 @@ template <class Op, class T> struct VjpColumns : VjpTile<T> {
             if constexpr (!are_first) sum = numbers.at(lane, j);
             for (size_t k = 0; k < some; ++k) {
                 auto its = its_x[k][j - first];
-                sum = lanes_added(sum, Op::summand(its, its_y[k][j - first]));
+                sum = open_sum(sum, Op::summand(its, its_y[k][j - first]));
                 if constexpr (covers_some<Op, T>) covered[j] += Op::is_covered(computed(its));
             }
             numbers.set(lane, j, sum);
@@ -165,7 +165,7 @@ template <class Op, class T> struct VjpColumns : VjpTile<T> {
         for (size_t first = 0; first < numbered; first += width)
             fold_lanes(n, [&](size_t k, size_t other) __attribute__((always_inline)) {
                 each_of_sixteen(first, [&](size_t j) __attribute__((always_inline)) {
-                    numbers.set(k, j, lanes_added(numbers.at(k, j), numbers.at(other, j)));
+                    numbers.set(k, j, open_sum(numbers.at(k, j), numbers.at(other, j)));
                 });
             });
     }

@@ -6,16 +6,6 @@
 namespace softfloor {
 namespace {
 
-SOFTFLOOR_INLINE double weighted(double depth, double charge) { return depth * charge; }
-SOFTFLOOR_INLINE Pair weighted(Pair depth, double charge) {
-    double product = depth.hi * charge;
-    return {product, fma(depth.lo, charge, fma(depth.hi, charge, -product))};
-}
-SOFTFLOOR_INLINE Pair weighted(Pair depth, Pair charge) {
-    double product = depth.hi * charge.hi, lost = fma(depth.hi, charge.hi, -product);
-    return {product, fma(depth.lo, charge.hi, fma(depth.hi, charge.lo, lost))};
-}
-
 // A class that is charged nothing costs nothing, even where its logit is -inf; any other costs inf there, which is
 // told apart, because an error-free sum cannot hold it.
 template <class N> struct WideCharges {
@@ -31,8 +21,9 @@ template <class N> struct WideCharges {
         add_in_lanes(n, [&](size_t j, size_t i) __attribute__((always_inline)) {
             auto amount = charge(i);
             N t = depth_at(i);
+            // By bits: a comparison of depths would follow from one that made them, and GCC vectorises no such branch.
             bool is_none = head(amount) == 0, is_infinite = double_to_bits(head(t)) == double_to_bits(infinity);
-            of_depths.add(j, select(is_none | is_infinite, N(0.0), weighted(t, amount)));
+            of_depths.add(j, select(is_none | is_infinite, N(0.0), open_product(t, amount)));
             of_charges.add(j, N(amount));
             infinite.add(j, (unbounded | is_infinite) & !is_none ? 1.0 : 0.0);
         });
@@ -41,7 +32,7 @@ template <class N> struct WideCharges {
     WideCharges() = default;
 
     N loss(N log_of_total) const {
-        return head(log_of_total) == infinity ? depths : depths + weighted(log_of_total, total);
+        return head(log_of_total) == infinity ? depths : depths + open_product(log_of_total, total);
     }
 };
 

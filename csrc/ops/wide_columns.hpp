@@ -141,12 +141,12 @@ template <class T> struct WideColumns {
                 each(i, [&](size_t k, double value) __attribute__((always_inline)) {
                     N term = row(k).template stored_term<is_1>(value);
                     keep(k, i, value, term);
-                    sum.set(k, lanes_added(sum[k], term));
+                    sum.set(k, open_sum(sum[k], term));
                 });
             }
         });
         fold_lanes(n, [&](size_t i, size_t other) __attribute__((always_inline)) {
-            for_each(count, [&](size_t k) { sums[i].set(k, lanes_added(sums[i][k], sums[other][k])); });
+            for_each(count, [&](size_t k) { sums[i].set(k, open_sum(sums[i][k], sums[other][k])); });
         });
         for_each(count, [&](size_t k) {
             Pair sum = n ? two_sum(sums[0].high[k], sums[0].low[k]) : Pair(0.0);

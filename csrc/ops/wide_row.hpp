@@ -43,18 +43,13 @@ template <> struct Lanes<double> {
         return high[0];
     }
 };
-// A sum and its rounding errors, in which those of the next one are added up; at the end they are added to it.
-SOFTFLOOR_INLINE double lanes_added(double a, double b) { return a + b; }
-SOFTFLOOR_INLINE Pair lanes_added(Pair a, Pair b) {
-    Pair sum = two_sum(a.hi, b.hi);
-    return {sum.hi, a.lo + (sum.lo + b.lo)};
-}
+// Rounding errors are added up beside the sum; at the end they are added to it.
 SOFTFLOOR_INLINE double lanes_total(double sum) { return sum; }
 SOFTFLOOR_INLINE Pair lanes_total(Pair sum) { return two_sum(sum.hi, sum.lo); }
 template <> struct Lanes<Pair> {
     double high[lanes] = {}, low[lanes] = {};
     SOFTFLOOR_INLINE void add(size_t j, Pair x) {
-        Pair sum = lanes_added(Pair(high[j], low[j]), x);
+        Pair sum = open_sum(Pair(high[j], low[j]), x);
         high[j] = sum.hi, low[j] = sum.lo;
     }
     Pair total() {
