@@ -55,6 +55,14 @@ def test_values_and_gradients(dtype):
             assert error <= allowed + share * size, (z[i], y[i])
 
 
+@every_dtype
+def test_a_gradient_of_zero_is_positive(dtype):
+    z, weight = np.array([0, -3, 3, -np.inf], dtype), np.array([1.0, 0, 0, 1])
+    y = np.array([0.5, 0.2, 0.2, 0], dtype)
+    gradient = cross_entropy.value_and_grad(z, y, weight=weight)[1]
+    assert_same_bits(gradient, np.zeros(4, dtype))
+
+
 @pytest.mark.parametrize("label", (0, 1))
 def test_certain_labels_in_float32(label):
     """A thin sample of every exponent, against extended precision: labels of 0 and 1 have arithmetic of their own."""

@@ -60,8 +60,8 @@ template <class T> struct BinaryTerms {
         return stored(infinite & (with != 0) ? infinity : sum);
     }
     SOFTFLOOR_INLINE T slope(double scale) const {
-        double large = 1.0 / (1.0 + tail), difference = with * large - without * (tail * large);
-        return stored((above ? difference : -difference) * scale);
+        double large = 1.0 / (1.0 + tail), its = with * large, other = without * (tail * large);
+        return stored(((above ? its : other) - (above ? other : its)) * scale);  // a zero is +0
     }
 };
 
@@ -103,9 +103,9 @@ template <> struct BinaryTerms<double> {
         Pair divisor = fast_two_sum(1.0, alone ? 0.0 : tail.hi);
         divisor.lo += alone ? 0.0 : tail.lo;
         Pair large = reciprocal(divisor), small = open_product(tail, large);
-        Pair difference = open_sum(open_product(with, large), -open_product(without, small));
-        double product = collapse(open_product(difference, scale));
-        return stored(above ? product : -product);
+        Pair its = open_product(with, large), other = open_product(without, small);
+        Pair difference = open_sum(select(above, its, other), -select(above, other, its));  // a zero is +0
+        return stored(collapse(open_product(difference, scale)));
     }
 };
 
